@@ -1,0 +1,9 @@
+//! One file per command: its arguments and what it does with them.
+
+pub mod data;
+pub mod doctor;
+pub mod embed;
+pub mod eval;
+pub mod search;
+pub mod source;
+pub mod train;

@@ -1,0 +1,73 @@
+//! What several commands ask for: a checkpoint, and pictures to use it on.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use weft_data::dataset::{self, Dataset, SourceConfig};
+use weft_train::RunDir;
+use weft_train::checkpoint::Checkpoint;
+use weft_train::inference::Inference;
+
+use crate::backend::Backend;
+
+/// Where a model is and what it computes on.
+#[derive(clap::Args)]
+pub struct ModelArgs {
+    /// A run directory (its latest checkpoint is used) or a checkpoint.
+    #[arg(long, default_value = "runs/quick")]
+    pub checkpoint: PathBuf,
+    /// What computes.
+    #[arg(long, value_enum, default_value_t = Backend::Cpu)]
+    pub backend: Backend,
+}
+
+impl ModelArgs {
+    /// Loads the model.
+    pub fn load(&self) -> Result<(Checkpoint, Inference)> {
+        let device = self.backend.device()?;
+        let checkpoint = open(&self.checkpoint)?;
+        let model = Inference::load(&checkpoint, &device)?;
+        Ok((checkpoint, model))
+    }
+}
+
+fn open(path: &Path) -> Result<Checkpoint> {
+    if path.join("manifest.json").exists() {
+        return Checkpoint::open(path);
+    }
+    let run = RunDir::open(path)
+        .with_context(|| "train a model first, or name another with --checkpoint")?;
+    Checkpoint::latest(&run.checkpoints())
+}
+
+/// Which pictures and captions.
+#[derive(clap::Args)]
+pub struct DataArgs {
+    /// emoji, a folder, a .jsonl, .csv or .tsv file, tar shards, or a Karpathy .json; by default
+    /// what the model was trained on.
+    #[arg(long)]
+    pub data: Option<String>,
+    /// Root of the picture paths in a JSONL, CSV or Karpathy file.
+    #[arg(long)]
+    pub images: Option<PathBuf>,
+}
+
+impl DataArgs {
+    /// `config` with what the arguments say.
+    pub fn apply(&self, config: &SourceConfig) -> SourceConfig {
+        let mut config = config.clone();
+        if let Some(source) = &self.data {
+            config.source = source.clone();
+            config.images = None;
+        }
+        if let Some(images) = &self.images {
+            config.images = Some(images.clone());
+        }
+        config
+    }
+
+    /// Opens the data set.
+    pub fn open(&self, config: &SourceConfig) -> Result<Dataset> {
+        Ok(dataset::open(&self.apply(config))?)
+    }
+}

@@ -1,0 +1,87 @@
+//! `weft train`
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Result;
+use weft_train::interrupt::Interrupt;
+use weft_train::trainer::minutes;
+use weft_train::{Outcome, Recipe, Trainer};
+
+use super::source::DataArgs;
+use crate::backend::Backend;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The name of a recipe that comes with weft, or a TOML file.
+    #[arg(default_value = "quick")]
+    recipe: String,
+    /// The run directory; by default runs/NAME.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Replace a run that is there already.
+    #[arg(long)]
+    overwrite: bool,
+    /// Go on with a run, from its latest checkpoint or from the one named. The recipe is the run's.
+    #[arg(long, value_name = "RUN", conflicts_with_all = [
+        "recipe", "out", "overwrite", "steps", "seed", "set", "data", "images",
+    ])]
+    resume: Option<PathBuf>,
+    /// Number of steps.
+    #[arg(long)]
+    steps: Option<u64>,
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Override a key of the recipe, as in optimizer.lr=1e-4; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    #[command(flatten)]
+    data: DataArgs,
+    /// What computes.
+    #[arg(long, value_enum, default_value_t = Backend::Cpu)]
+    backend: Backend,
+}
+
+pub fn run(args: Args) -> Result<ExitCode> {
+    let interrupt = Interrupt::listen()?;
+    let trainer = match &args.resume {
+        Some(path) => Trainer::resume(path, &args.backend.device()?)?,
+        None => begin(&args)?,
+    };
+    let root = trainer.root().to_path_buf();
+    match trainer.run(&interrupt)? {
+        Outcome::Finished { summary, table } => {
+            println!("{table}");
+            println!(
+                "{} | {:.0} samples/s | peak memory {} MiB",
+                minutes(summary.seconds),
+                summary.samples_per_second,
+                summary.peak_rss_mib
+            );
+            println!("report: {}", root.join("report.html").display());
+            Ok(ExitCode::SUCCESS)
+        }
+        Outcome::Interrupted { step } => {
+            eprintln!(
+                "stopped and saved after step {step}; go on with --resume {}",
+                root.display()
+            );
+            // What a shell gives a command that Ctrl-C ended.
+            Ok(ExitCode::from(130))
+        }
+    }
+}
+
+fn begin(args: &Args) -> Result<Trainer> {
+    let mut recipe = Recipe::open(&args.recipe)?.with(&args.set)?;
+    if let Some(steps) = args.steps {
+        recipe.train.steps = steps;
+    }
+    if let Some(seed) = args.seed {
+        recipe.seed = seed;
+    }
+    recipe.data = args.data.apply(&recipe.data);
+    recipe.validate()?;
+    let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(&recipe.name));
+    Trainer::begin(recipe, &out, args.overwrite, &args.backend.device()?)
+}

@@ -1,0 +1,52 @@
+//! The `weft` program: a thin layer of arguments over the libraries.
+
+mod backend;
+mod commands;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use commands::{data, doctor, embed, eval, search, train};
+
+/// Vision-language pre-training.
+#[derive(Parser)]
+#[command(name = "weft", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Train a model from a recipe.
+    Train(train::Args),
+    /// Measure a trained model on held-out pictures.
+    Eval(eval::Args),
+    /// Find pictures for a sentence.
+    Search(search::Args),
+    /// Write embeddings of pictures and captions.
+    Embed(embed::Args),
+    /// Describe a data set: its splits, captions and bad records.
+    Data(data::Args),
+    /// Tell what is there and what is missing: backends, devices, threads, memory.
+    Doctor(doctor::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Train(args) => train::run(args),
+        Command::Eval(args) => eval::run(args),
+        Command::Search(args) => search::run(args),
+        Command::Embed(args) => embed::run(args),
+        Command::Data(args) => data::run(args),
+        Command::Doctor(args) => doctor::run(args),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! What a trainer takes one step with, in host memory.
+
+/// `B` pictures with one caption each. Every batch of a run has the same shapes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Batch {
+    /// Which step of the run the batch is for, from 0.
+    pub step: u64,
+    /// Which pass over the records the step belongs to, from 0.
+    pub epoch: u64,
+    /// Keys of the records, `[B]`.
+    pub keys: Vec<String>,
+    /// Normalised pictures, `[B, 3, S, S]`.
+    pub images: Vec<f32>,
+    /// `S`, the side of a picture in pixels.
+    pub image_size: usize,
+    /// Which patches are masked, `[B, N]`, row by row.
+    pub image_mask: Vec<bool>,
+    /// `N`, the number of patches of a picture.
+    pub patches: usize,
+    /// Token ids, `[B, L]`.
+    pub ids: Vec<i32>,
+    /// Token ids with the chosen words hidden, `[B, L]`.
+    pub masked_ids: Vec<i32>,
+    /// Where there is no token, `[B, L]`.
+    pub padding: Vec<bool>,
+    /// Which tokens are to be predicted, `[B, L]`.
+    pub text_mask: Vec<bool>,
+    /// `L`, the number of tokens of a caption with its padding.
+    pub tokens: usize,
+    /// The captions that were drawn, `[B]`.
+    pub captions: Vec<String>,
+}
+
+impl Batch {
+    /// `B`.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+}

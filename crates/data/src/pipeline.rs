@@ -1,0 +1,231 @@
+//! One record to what a model takes: decoded, augmented, tokenised and masked.
+//!
+//! Every random choice is addressed by the seed, the epoch and the record's key, so an item is the
+//! same whichever thread makes it, and when.
+
+use std::sync::Arc;
+
+use image::RgbImage;
+use rand::RngExt;
+use rand::seq::SliceRandom;
+
+use crate::augment::Augment;
+use crate::batch::Batch;
+use crate::decode::decode;
+use crate::error::{BadRecord, Cause, DataError};
+use crate::mask::MaskConfig;
+use crate::preprocess::Preprocess;
+use crate::random::addressed;
+use crate::record::{Picture, Record};
+use crate::tokenizer::Tokenizer;
+
+/// How records become items.
+#[derive(Debug, Clone)]
+pub struct Pipeline {
+    pub tokenizer: Arc<Tokenizer>,
+    pub preprocess: Preprocess,
+    /// `None`: training sees the pictures as evaluation does.
+    pub augment: Option<Augment>,
+    pub mask: MaskConfig,
+    /// Side of a patch, in pixels; divides the size of a picture.
+    pub patch_size: usize,
+    /// Tokens of a caption, with special tokens and padding.
+    pub max_tokens: usize,
+    pub seed: u64,
+    /// Gives every picture the captions of another one: a model trained so must learn nothing.
+    pub shuffle_pairs: bool,
+}
+
+/// One picture with one caption, ready for a batch of `N` patches and `L` tokens.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Item {
+    pub key: String,
+    /// `[3, size, size]`.
+    pub image: Vec<f32>,
+    /// `[N]`.
+    pub image_mask: Vec<bool>,
+    /// `[L]`, and so are the next three.
+    pub ids: Vec<i32>,
+    pub masked_ids: Vec<i32>,
+    pub padding: Vec<bool>,
+    pub text_mask: Vec<bool>,
+    pub caption: String,
+}
+
+impl Pipeline {
+    /// An error that names the first setting that cannot work.
+    pub fn check(&self) -> Result<(), DataError> {
+        let Preprocess { size, std, .. } = &self.preprocess;
+        let (mask, patch) = (&self.mask, self.patch_size);
+        let fraction = |value: f64| (0.0..=1.0).contains(&value);
+        let augment = self.augment.clone().unwrap_or_default();
+        let ([smallest, largest], [narrowest, widest]) = (augment.crop_scale, augment.crop_ratio);
+        let rules = [
+            (patch > 0 && *size > 0 && size.is_multiple_of(patch), {
+                format!("the picture size {size} is not a multiple of the patch size {patch}")
+            }),
+            (std.iter().all(|&std| std > 0.0), format!("std {std:?}: expected values above 0")),
+            (self.max_tokens >= 3, {
+                format!("max_tokens {}: expected room for one token and its frame", self.max_tokens)
+            }),
+            (fraction(mask.image_ratio) && fraction(mask.text_ratio), {
+                format!("image_ratio, text_ratio: expected 0 to 1, found {mask:?}")
+            }),
+            (
+                fraction(mask.text_keep)
+                    && fraction(mask.text_swap)
+                    && fraction(mask.text_keep + mask.text_swap),
+                format!("text_keep, text_swap: expected at most 1 in all, found {mask:?}"),
+            ),
+            (mask.image_block > 0, "image_block 0: expected at least 1".into()),
+            (fraction(smallest) && smallest > 0.0 && smallest <= largest && largest <= 1.0, {
+                format!("crop_scale {:?}: expected [a, b] with 0 < a <= b <= 1", augment.crop_scale)
+            }),
+            (narrowest > 0.0 && narrowest <= widest && widest.is_finite(), {
+                format!("crop_ratio {:?}: expected [a, b] with 0 < a <= b", augment.crop_ratio)
+            }),
+            (fraction(augment.flip), format!("flip {}: expected 0 to 1", augment.flip)),
+            ((0.0..=10.0).contains(&augment.rand_magnitude), {
+                format!("rand_magnitude {}: expected 0 to 10", augment.rand_magnitude)
+            }),
+        ];
+        match rules.into_iter().find(|(holds, _)| !holds) {
+            Some((_, problem)) => Err(DataError::Config(problem)),
+            None => Ok(()),
+        }
+    }
+
+    /// Rows and columns of patches of a picture.
+    pub fn grid(&self) -> [usize; 2] {
+        [self.preprocess.size / self.patch_size; 2]
+    }
+
+    /// Makes the item that training sees of `record` in `epoch`, with a caption drawn from those
+    /// of `caption_of`: the same record, but for [`Pipeline::shuffle_pairs`].
+    pub fn item(
+        &self,
+        record: &Record,
+        caption_of: &Record,
+        epoch: u64,
+    ) -> Result<Item, BadRecord> {
+        let random = |purpose| addressed(self.seed, epoch, &record.key, purpose);
+
+        // Before the picture, because it costs less to find wanting.
+        let caption = match &caption_of.captions[..] {
+            [] => "",
+            captions => &captions[random("caption").random_range(0..captions.len())],
+        };
+        let bad_caption = |cause, detail| BadRecord {
+            cause,
+            origin: format!("{} (captions of {})", origin(caption_of), caption_of.key),
+            detail,
+        };
+        if caption.trim().is_empty() {
+            let detail = format!("expected text, found {:?}", caption_of.captions);
+            return Err(bad_caption(Cause::EmptyCaption, detail));
+        }
+        let encoding = self
+            .tokenizer
+            .encode(caption, self.max_tokens)
+            .map_err(|error| bad_caption(Cause::MalformedRecord, error.to_string()))?;
+        let (masked, chosen) = self.mask.text(&encoding, &self.tokenizer, &mut random("text-mask"));
+
+        let picture = read(record)?;
+        let image = match &self.augment {
+            Some(augment) => self.preprocess.normalise(&augment.apply(
+                &picture,
+                self.preprocess.size,
+                &mut random("augment"),
+            )),
+            None => self.preprocess.apply(&picture),
+        };
+        let (ids, padding) = self.padded(&encoding.ids);
+        let mut text_mask = chosen;
+        text_mask.resize(self.max_tokens, false);
+        Ok(Item {
+            key: record.key.clone(),
+            image,
+            image_mask: self.mask.image(self.grid(), &mut random("image-mask")),
+            ids,
+            masked_ids: self.padded(&masked).0,
+            padding,
+            text_mask,
+            caption: caption.to_owned(),
+        })
+    }
+
+    /// Puts items next to each other.
+    pub fn collate(&self, items: Vec<Item>, step: u64, epoch: u64) -> Batch {
+        let size = self.preprocess.size;
+        let patches = self.grid().iter().product();
+        let (count, tokens) = (items.len(), self.max_tokens);
+        let mut batch = Batch {
+            step,
+            epoch,
+            keys: Vec::with_capacity(count),
+            images: Vec::with_capacity(count * 3 * size * size),
+            image_size: size,
+            image_mask: Vec::with_capacity(count * patches),
+            patches,
+            ids: Vec::with_capacity(count * tokens),
+            masked_ids: Vec::with_capacity(count * tokens),
+            padding: Vec::with_capacity(count * tokens),
+            text_mask: Vec::with_capacity(count * tokens),
+            tokens,
+            captions: Vec::with_capacity(count),
+        };
+        for item in items {
+            batch.keys.push(item.key);
+            batch.images.extend(item.image);
+            batch.image_mask.extend(item.image_mask);
+            batch.ids.extend(item.ids);
+            batch.masked_ids.extend(item.masked_ids);
+            batch.padding.extend(item.padding);
+            batch.text_mask.extend(item.text_mask);
+            batch.captions.push(item.caption);
+        }
+        batch
+    }
+
+    /// The picture of `record` as evaluation sees it, `[3, size, size]`.
+    pub fn picture(&self, record: &Record) -> Result<Vec<f32>, BadRecord> {
+        Ok(self.preprocess.apply(&read(record)?))
+    }
+
+    /// The token ids of `caption` and where there are none, both `[max_tokens]`.
+    pub fn text(&self, caption: &str) -> Result<(Vec<i32>, Vec<bool>), DataError> {
+        Ok(self.padded(&self.tokenizer.encode(caption, self.max_tokens)?.ids))
+    }
+
+    fn padded(&self, ids: &[u32]) -> (Vec<i32>, Vec<bool>) {
+        let padding = (0..self.max_tokens).map(|at| at >= ids.len()).collect();
+        let mut ids: Vec<i32> = ids.iter().map(|&id| id as i32).collect();
+        ids.resize(self.max_tokens, self.tokenizer.pad_id() as i32);
+        (ids, padding)
+    }
+}
+
+/// For each of `count` records, the one that gives it its captions in the control experiment:
+/// always another one where there are two, each once, the same in every epoch.
+pub(crate) fn shuffled_partners(count: usize, seed: u64) -> Vec<usize> {
+    let mut circle: Vec<usize> = (0..count).collect();
+    circle.shuffle(&mut addressed(seed, 0, "", "shuffle-pairs"));
+    let mut partners = vec![0; count];
+    for (at, &record) in circle.iter().enumerate() {
+        partners[record] = circle[(at + 1) % count];
+    }
+    partners
+}
+
+fn read(record: &Record) -> Result<RgbImage, BadRecord> {
+    decode(&record.picture.read()?, &origin(record))
+}
+
+/// Where the picture of `record` is; by its key where it is in the program, because bad records
+/// are told apart by their origin.
+fn origin(record: &Record) -> String {
+    match record.picture {
+        Picture::Embedded(_) => format!("embedded picture {}", record.key),
+        _ => record.picture.origin(),
+    }
+}

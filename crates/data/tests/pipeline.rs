@@ -1,0 +1,105 @@
+//! One record to one item.
+
+mod common;
+
+use common::{pipeline, record, records};
+use weft_data::augment::Augment;
+use weft_data::error::Cause;
+use weft_data::pipeline::Pipeline;
+use weft_data::record::Picture;
+
+#[test]
+fn an_item_has_its_shapes_and_its_parts_agree() {
+    let pipeline = pipeline();
+    let record = record(3);
+    let item = pipeline.item(&record, &record, 0).unwrap();
+    assert_eq!(item.image.len(), 3 * 32 * 32);
+    assert_eq!(item.image_mask.len(), 16);
+    assert_eq!(item.image_mask.iter().filter(|&&masked| masked).count(), 12);
+    assert!(record.captions.contains(&item.caption));
+
+    let (ids, padding) = pipeline.text(&item.caption).unwrap();
+    assert_eq!((&item.ids, &item.padding), (&ids, &padding));
+    assert_eq!((ids.len(), item.masked_ids.len(), item.text_mask.len()), (12, 12, 12));
+    let tokenizer = &pipeline.tokenizer;
+    assert!(item.text_mask.contains(&true));
+    for at in 0..12 {
+        assert_eq!(item.padding[at], item.ids[at] == tokenizer.pad_id() as i32);
+        let expected = if item.text_mask[at] { tokenizer.mask_id() as i32 } else { item.ids[at] };
+        assert_eq!(item.masked_ids[at], expected);
+    }
+}
+
+#[test]
+fn an_item_is_a_function_of_seed_epoch_and_key() {
+    let pipeline = pipeline();
+    let record = record(3);
+    let item = |pipeline: &Pipeline, epoch| pipeline.item(&record, &record, epoch).unwrap();
+    assert_eq!(item(&pipeline, 4), item(&pipeline, 4));
+    assert_ne!(item(&pipeline, 4).image, item(&pipeline, 5).image);
+    let other = Pipeline { seed: 6, ..pipeline.clone() };
+    assert_ne!(item(&pipeline, 4).image, item(&other, 4).image);
+    let mut drawn: Vec<_> = (0..30).map(|epoch| item(&pipeline, epoch).caption).collect();
+    drawn.sort();
+    drawn.dedup();
+    assert_eq!(drawn.len(), 3, "every caption has its turn");
+}
+
+#[test]
+fn without_augmentation_training_sees_what_evaluation_sees() {
+    let pipeline = Pipeline { augment: None, ..pipeline() };
+    let record = record(1);
+    let item = pipeline.item(&record, &record, 9).unwrap();
+    assert_eq!(item.image, pipeline.picture(&record).unwrap());
+}
+
+#[test]
+fn the_caption_can_come_from_another_record() {
+    let records = records(2);
+    let item = pipeline().item(&records[0], &records[1], 0).unwrap();
+    assert_eq!(item.key, "record-0");
+    assert!(records[1].captions.contains(&item.caption));
+}
+
+#[test]
+fn a_bad_record_says_what_is_bad() {
+    let pipeline = pipeline();
+    let mut broken = record(0);
+    broken.picture = Picture::Embedded(b"nothing");
+    let bad = pipeline.item(&broken, &broken, 0).unwrap_err();
+    assert_eq!(bad.cause, Cause::BrokenPicture);
+    assert!(bad.origin.contains("record-0"), "{bad}");
+
+    let mut missing = record(0);
+    missing.picture = Picture::File("no/such/file.png".into());
+    assert_eq!(pipeline.item(&missing, &missing, 0).unwrap_err().cause, Cause::MissingFile);
+
+    for captions in [vec![], vec![" \n".to_string()]] {
+        let mut silent = record(0);
+        silent.captions = captions;
+        assert_eq!(pipeline.item(&silent, &silent, 0).unwrap_err().cause, Cause::EmptyCaption);
+    }
+}
+
+#[test]
+fn settings_that_cannot_work_are_named() {
+    assert!(pipeline().check().is_ok());
+    let problem = |change: fn(&mut Pipeline)| {
+        let mut pipeline = pipeline();
+        change(&mut pipeline);
+        pipeline.check().unwrap_err().to_string()
+    };
+    assert!(problem(|p| p.patch_size = 5).contains("patch size 5"));
+    assert!(problem(|p| p.patch_size = 0).contains("patch size 0"));
+    assert!(problem(|p| p.preprocess.std[1] = 0.0).contains("std"));
+    assert!(problem(|p| p.max_tokens = 2).contains("max_tokens"));
+    assert!(problem(|p| p.mask.image_ratio = 1.5).contains("image_ratio"));
+    assert!(problem(|p| p.mask.text_keep = f64::NAN).contains("text_keep"));
+    let augment = |crop_scale| Some(Augment { crop_scale, ..Augment::default() });
+    assert!(augment([0.5, 0.5]).is_some_and(|a| {
+        let pipeline = Pipeline { augment: Some(a), ..pipeline() };
+        pipeline.check().is_ok()
+    }));
+    let reversed = Pipeline { augment: augment([0.9, 0.2]), ..pipeline() };
+    assert!(reversed.check().unwrap_err().to_string().contains("crop_scale"));
+}

@@ -1,0 +1,236 @@
+//! Good input of every kind, and the splits of it.
+
+use std::fs;
+
+use proptest::prelude::*;
+use weft_data::dataset::{SourceConfig, open};
+use weft_data::shards::expand;
+
+use super::*;
+
+#[test]
+fn folder_is_read_in_depth_and_each_line_is_a_caption() {
+    let dir = folder(&[
+        ("b.JPG", "b"),
+        ("b.txt", "first\n\n  second  \n"),
+        ("deep/er/a.webp", "a"),
+        ("deep/er/a.TXT", "one"),
+        ("c.v2.png", "c"),
+        ("c.v2.txt", "three"),
+        ("notes.md", "no data"),
+        (".hidden.jpg", "h"),
+    ]);
+    let dataset = open_lenient(&dir);
+    assert_eq!(keys(&dataset), ["b", "c.v2", "deep/er/a"]);
+    assert_eq!(captions(&dataset, "b"), ["first", "second"]);
+    assert_eq!(dataset.ledger.total(), 0);
+    assert_eq!(records(&dataset)[2].picture.read().unwrap(), b"a");
+}
+
+#[test]
+fn jsonl_merges_rows_of_one_picture() {
+    let dir = folder(&[
+        ("pictures/a.jpg", "a"),
+        ("pictures/b.jpg", "b"),
+        (
+            "data.jsonl",
+            "\u{feff}{\"file\": \"a.jpg\", \"text\": \"one\"}\n\n\
+             {\"file\": \"b.jpg\", \"text\": [\"two\", \"three\"]}\n\
+             {\"file\": \"./a.jpg\", \"text\": \"four\", \"more\": 1}",
+        ),
+    ]);
+    let config = SourceConfig {
+        images: Some(dir.path().join("pictures")),
+        image_column: "file".into(),
+        caption_column: "text".into(),
+        ..SourceConfig::new(dir.path().join("data.jsonl").to_string_lossy())
+    };
+    let dataset = open(&config).unwrap();
+    assert_eq!(keys(&dataset), ["a.jpg", "b.jpg"]);
+    assert_eq!(captions(&dataset, "a.jpg"), ["one", "four"]);
+    assert_eq!(captions(&dataset, "b.jpg"), ["two", "three"]);
+}
+
+#[test]
+fn csv_and_tsv_merge_rows_of_one_picture() {
+    for (name, delimiter) in [("data.csv", ","), ("data.tsv", "\t")] {
+        let table = "id,caption,image\n1,\"a cat, asleep\",a.jpg\n2,a dog,b.jpg\n3,a tabby,a.jpg\n";
+        // Only the delimiters: the comma in the quoted caption stays.
+        let table = table.replace(",", delimiter).replace(&format!("cat{delimiter} "), "cat, ");
+        let dir = folder(&[("a.jpg", "a"), ("b.jpg", "b"), (name, &table)]);
+        let dataset = open(&SourceConfig::new(dir.path().join(name).to_string_lossy())).unwrap();
+        assert_eq!(keys(&dataset), ["a.jpg", "b.jpg"]);
+        assert_eq!(captions(&dataset, "a.jpg"), ["a cat, asleep", "a tabby"]);
+    }
+}
+
+#[test]
+fn tables_take_a_key_column() {
+    let dir = folder(&[
+        ("a.jpg", "a"),
+        ("data.csv", "key,image,caption\nx,a.jpg,one\ny,a.jpg,two\nx,a.jpg,three\n"),
+    ]);
+    let dataset = open_lenient(dir.path().join("data.csv"));
+    assert_eq!(keys(&dataset), ["x", "y"]);
+    assert_eq!(captions(&dataset, "x"), ["one", "three"]);
+}
+
+#[test]
+fn shards_give_the_bytes_of_their_pictures() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = tar(&[
+        ("set/0.jpg", b"zero"),
+        ("set/0.txt", b"a zero\nnothing\n"),
+        ("set/1.json", br#"{"caption": ["a one", "unity"], "width": 3}"#),
+        ("set/1.seg.png", b"not the picture"),
+        ("set/1.png", b"one"),
+    ]);
+    let second = tar(&[("./2.gif", b"two"), ("./2.json", br#"{"caption": "a two"}"#)]);
+    write(dir.path(), "s-00.tar", &first);
+    write(dir.path(), "s-01.tar", &second);
+    let pattern = dir.path().join("s-{00..01}.tar");
+    let dataset = open_lenient(&pattern);
+    assert_eq!(keys(&dataset), ["2", "set/0", "set/1"]);
+    assert_eq!(captions(&dataset, "set/0"), ["a zero", "nothing"]);
+    assert_eq!(captions(&dataset, "set/1"), ["a one", "unity"]);
+    let pictures: Vec<_> = records(&dataset).iter().map(|r| r.picture.read().unwrap()).collect();
+    assert_eq!(pictures, [b"two".to_vec(), b"zero".to_vec(), b"one".to_vec()]);
+    assert_eq!(dataset.ledger.total(), 0);
+
+    let list = format!("{0}/s-00.tar,{0}/s-01.tar", dir.path().display());
+    assert_eq!(open_lenient(list).total(), 3);
+    assert_eq!(open_lenient(dir.path().join("s-01.tar")).total(), 1);
+}
+
+#[test]
+fn karpathy_files_bring_their_splits() {
+    let dir = folder(&[
+        ("val2014/a.jpg", "a"),
+        ("b.jpg", "b"),
+        ("c.jpg", "c"),
+        ("d.jpg", "d"),
+        (
+            "dataset.json",
+            r#"{"dataset": "coco", "images": [
+              {"filepath": "val2014", "filename": "a.jpg", "split": "restval", "cocoid": 7,
+               "sentences": [{"raw": "one", "tokens": ["one"]}, {"raw": "two"}]},
+              {"filepath": "gone", "filename": "b.jpg", "split": "train",
+               "sentences": [{"raw": "b"}]},
+              {"filename": "c.jpg", "split": "val", "imgid": 3, "sentences": [{"raw": "c"}]},
+              {"filename": "d.jpg", "split": "test", "sentences": [{"raw": "d"}]}]}"#,
+        ),
+    ]);
+    let dataset = open(&SourceConfig::new(dir.path().join("dataset.json").to_string_lossy()));
+    let dataset = dataset.unwrap();
+    let names = |split| -> Vec<&str> {
+        dataset.split(split).unwrap().iter().map(|record| record.key.as_str()).collect()
+    };
+    assert_eq!(names("train"), ["a.jpg", "b.jpg"]);
+    assert_eq!((names("val"), names("test")), (vec!["c.jpg"], vec!["d.jpg"]));
+    assert_eq!(captions(&dataset, "a.jpg"), ["one", "two"]);
+    assert_eq!(records(&dataset)[0].annotations["image_id"], "7");
+}
+
+#[test]
+fn splits_depend_on_seed_and_key_alone() {
+    let names: Vec<String> = (0..400).map(|index| format!("{index:03}")).collect();
+    let make = |names: &[String]| {
+        let dir = tempfile::tempdir().unwrap();
+        for name in names {
+            write(dir.path(), &format!("{name}.png"), b"x");
+            write(dir.path(), &format!("{name}.txt"), b"x");
+        }
+        dir
+    };
+    let reversed: Vec<String> = names.iter().rev().cloned().collect();
+    let (dir, other) = (make(&names), make(&reversed));
+    let listing = |path: &std::path::Path, seed| {
+        let config = SourceConfig { split_seed: seed, ..lenient(path) };
+        open(&config).unwrap().split_listing()
+    };
+    let first = listing(dir.path(), 0);
+    assert_eq!(first, listing(dir.path(), 0));
+    assert_eq!(first, listing(other.path(), 0), "the order of creation must not matter");
+    assert_ne!(first, listing(dir.path(), 1));
+    for split in ["val", "test"] {
+        assert!((8..=35).contains(&first[split].len()), "{split}: {}", first[split].len());
+    }
+    // A record stays in its split when another one goes.
+    fs::remove_file(dir.path().join("000.png")).unwrap();
+    fs::remove_file(dir.path().join("000.txt")).unwrap();
+    let after = listing(dir.path(), 0);
+    for (split, keys) in &first {
+        let left: Vec<&String> = keys.iter().filter(|key| *key != "000").collect();
+        assert_eq!(after[split].iter().collect::<Vec<_>>(), left);
+    }
+}
+
+#[test]
+fn tiny_data_is_all_trained_on() {
+    let dir = folder(&[("a.jpg", "a"), ("a.txt", "a cat")]);
+    for seed in 0..30 {
+        let config = SourceConfig {
+            val_fraction: 0.4,
+            test_fraction: 0.4,
+            split_seed: seed,
+            ..lenient(dir.path())
+        };
+        let dataset = open(&config).unwrap();
+        assert_eq!(dataset.split("train").unwrap().len(), 1);
+        assert!(dataset.summary().contains("val, which is empty"), "{}", dataset.summary());
+    }
+}
+
+#[test]
+fn config_reads_what_it_writes_and_refuses_unknown_fields() {
+    let config = SourceConfig { split_seed: 3, ..SourceConfig::new("data.csv") };
+    let text = toml::to_string(&config).unwrap();
+    assert_eq!(toml::from_str::<SourceConfig>(&text).unwrap(), config);
+    assert_eq!(toml::from_str::<SourceConfig>("").unwrap(), SourceConfig::default());
+    assert!(toml::from_str::<SourceConfig>("sauce = 1").unwrap_err().to_string().contains("sauce"));
+}
+
+#[test]
+fn braces_stand_for_ranges_and_lists() {
+    let names = |pattern: &str| -> Vec<String> {
+        expand(pattern).unwrap().iter().map(|path| path.display().to_string()).collect()
+    };
+    assert_eq!(names("s-{008..010}.tar"), ["s-008.tar", "s-009.tar", "s-010.tar"]);
+    assert_eq!(names("s-{9..10}.tar"), ["s-9.tar", "s-10.tar"]);
+    assert_eq!(names("{a,b}{0..1}.tar"), ["a0.tar", "a1.tar", "b0.tar", "b1.tar"]);
+    assert_eq!(names("s{1..2,7}.tar, t.tar"), ["s1.tar", "s2.tar", "s7.tar", "t.tar"]);
+    for (pattern, problem) in [
+        ("s-{3..1}.tar", "backwards"),
+        ("s-{a..b}.tar", "\"a\" in {a..b} is no number"),
+        ("s-{0..1.tar", "{ without }"),
+        ("s-0}.tar", "} without {"),
+        ("s-{0..99999999}.tar", "more than"),
+        ("{0..9999}{0..9999}.tar", "more than"),
+        ("{{a}}", "braces inside braces"),
+    ] {
+        let error = expand(pattern).unwrap_err().to_string();
+        assert!(error.contains(problem) && error.contains(pattern), "{error}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_range_has_each_number_once_in_order(
+        low in 0u64..2000,
+        count in 1u64..300,
+        width in 1usize..8,
+        prefix in "[a-z/.-]{0,8}",
+    ) {
+        let high = low + count - 1;
+        let pattern = format!("{prefix}{{{low:0width$}..{high:0width$}}}.tar");
+        let paths = expand(&pattern).unwrap();
+        prop_assert_eq!(paths.len() as u64, count);
+        for (number, path) in (low..).zip(&paths) {
+            let path = path.display().to_string();
+            let digits = path.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(".tar"));
+            let digits = digits.unwrap();
+            prop_assert_eq!(digits.parse::<u64>().unwrap(), number);
+            prop_assert_eq!(digits, format!("{number:0width$}"));
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! The JSON and the table of results.
+
+use std::collections::BTreeMap;
+
+use weft_eval::{EvalError, Retrieval, TaskResult, results_table};
+
+fn result(task: &str) -> TaskResult {
+    TaskResult {
+        task: task.to_owned(),
+        split: "test".to_owned(),
+        n: 400,
+        metrics: BTreeMap::new(),
+        recipe: "r.toml".to_owned(),
+        checkpoint: "runs/r/checkpoints/10".to_owned(),
+        seed: 7,
+        seconds: 1.5,
+    }
+}
+
+fn figures(i2t_r1: f64) -> Retrieval {
+    let (i2t_r5, i2t_r10, t2i_r1, t2i_r5, t2i_r10) = (50.0, 100.0, 1.0, 2.0, 3.25);
+    Retrieval { i2t_r1, i2t_r5, i2t_r10, t2i_r1, t2i_r5, t2i_r10 }
+}
+
+fn full() -> TaskResult {
+    let mut full = result("retrieval");
+    full.add_retrieval(&figures(20.0));
+    full.add_reranked(&figures(30.0));
+    full.add_chance(&figures(0.25));
+    full
+}
+
+#[test]
+fn json_has_the_documented_names_and_comes_back() {
+    let json = full().to_json().unwrap();
+    let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let fields: Vec<_> = value.as_object().unwrap().keys().collect();
+    let names = ["checkpoint", "metrics", "n", "recipe", "seconds", "seed", "split", "task"];
+    assert!(names.iter().all(|name| fields.contains(&&(*name).to_owned())));
+    assert_eq!(fields.len(), names.len());
+    assert_eq!(value["metrics"]["i2t_r1"], 20.0);
+    assert_eq!(value["metrics"]["i2t_r1_reranked"], 30.0);
+    assert_eq!(value["metrics"]["t2i_r10_chance"], 3.25);
+    assert_eq!(TaskResult::from_json(&json).unwrap(), full());
+    assert!(matches!(TaskResult::from_json("{}"), Err(EvalError::Json(_))));
+}
+
+#[test]
+fn json_refuses_what_it_cannot_hold() {
+    let mut bad = result("vqa");
+    bad.metrics.insert("accuracy".to_owned(), f64::NAN);
+    let error = bad.to_json().unwrap_err().to_string();
+    assert_eq!(error, "vqa on test: accuracy is NaN, which JSON cannot hold");
+}
+
+#[test]
+fn table() {
+    let mut vqa = result("vqa");
+    vqa.metrics.insert("accuracy".to_owned(), 0.5);
+    let expected = "                            |  picture to caption |  caption to picture
+split       n  ranking      |   R@1    R@5   R@10 |   R@1    R@5   R@10
+test      400  dual encoder |  20.0   50.0  100.0 |   1.0    2.0    3.2
+               re-ranked    |  30.0   50.0  100.0 |   1.0    2.0    3.2
+               chance       |   0.2   50.0  100.0 |   1.0    2.0    3.2
+vqa, test, n = 400: accuracy = 0.5000
+";
+    let table = results_table(&[full(), vqa]);
+    assert_eq!(table, expected);
+    assert_eq!(results_table(&[]), "");
+}
+
+#[test]
+fn missing_metrics_are_dashes() {
+    let mut partial = result("retrieval");
+    partial.metrics.insert("t2i_r5".to_owned(), 12.0);
+    let table = results_table(&[partial]);
+    assert!(table.contains("|     -      -      - |     -   12.0      -"), "{table}");
+    assert!(!table.contains("chance"));
+}

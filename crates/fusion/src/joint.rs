@@ -1,0 +1,121 @@
+//! MAMO's fusion encoder: self-attention over patches and words together.
+
+use burn::module::{Module, Param};
+use burn::nn::Linear;
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+use weft_nn::init::{linear, normal};
+use weft_nn::{ConfigError, Padding, TransformerConfig, TransformerStack};
+
+/// Sizes of a [`JointFusion`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JointFusionConfig {
+    pub transformer: TransformerConfig,
+}
+
+impl JointFusionConfig {
+    /// Checks that an encoder of these sizes can exist.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        self.transformer.validate("model.fusion.transformer")
+    }
+
+    /// `image_width` and `text_width` are the encoders'.
+    pub fn init(&self, image_width: usize, text_width: usize, device: &Device) -> JointFusion {
+        let width = self.transformer.width;
+        let projection = |from| (from != width).then(|| linear(from, width, device));
+        JointFusion {
+            class_token: normal().init([1, 1, width], device),
+            image_projection: projection(image_width),
+            text_projection: projection(text_width),
+            stack: self.transformer.init(device),
+        }
+    }
+}
+
+/// A transformer over `[CLS; patches; words]`, so that every patch and every word has a fused output
+/// (MAMO, section 3.1; that it is a concatenation is our reading of its figure). The image encoder's
+/// class token stays outside, and no position is added at this depth: both are our reading, too.
+#[derive(Module, Debug)]
+pub struct JointFusion {
+    pub class_token: Param<Tensor<3>>,
+    /// Only where the widths differ.
+    pub image_projection: Option<Linear>,
+    pub text_projection: Option<Linear>,
+    pub stack: TransformerStack,
+}
+
+/// The fused representation of a batch of pairs.
+#[derive(Debug, Clone)]
+pub struct Fused {
+    /// `[batch, width]`
+    pub class: Tensor<2>,
+    /// `[batch, patches, width]`
+    pub image: Tensor<3>,
+    /// `[batch, tokens, width]`
+    pub text: Tensor<3>,
+}
+
+impl JointFusion {
+    /// # Shapes
+    ///
+    /// - `image`: `[batch, 1 + patches, image_width]`, the image encoder's output
+    /// - `text`: `[batch, tokens, text_width]`, the text encoder's output
+    /// - `padding`: of the text
+    pub fn forward(&self, image: Tensor<3>, text: Tensor<3>, padding: &Padding) -> Fused {
+        let (x, padding, patches) = self.join(image, text, padding);
+        split(self.stack.forward(x, Some(&padding)), patches)
+    }
+
+    /// As [`forward`](Self::forward), with the attention weights of each layer from words to
+    /// patches, `[batch, heads, tokens, patches]`.
+    pub fn forward_with_weights(
+        &self,
+        image: Tensor<3>,
+        text: Tensor<3>,
+        padding: &Padding,
+    ) -> (Fused, Vec<Tensor<4>>) {
+        let [_, tokens, _] = text.dims();
+        let (x, padding, patches) = self.join(image, text, padding);
+        let (x, weights) = self.stack.forward_with_weights(x, Some(&padding));
+        let words_to_patches = weights
+            .into_iter()
+            .map(|layer| layer.narrow(2, 1 + patches, tokens).narrow(3, 1, patches))
+            .collect();
+        (split(x, patches), words_to_patches)
+    }
+
+    fn join(
+        &self,
+        image: Tensor<3>,
+        text: Tensor<3>,
+        padding: &Padding,
+    ) -> (Tensor<3>, Padding, usize) {
+        let [batch, positions, _] = image.dims();
+        let patches = positions - 1;
+        let device = image.device();
+        let image = project(&self.image_projection, image.narrow(1, 1, patches));
+        let text = project(&self.text_projection, text);
+        let class = self.class_token.val();
+        let [_, _, width] = class.dims();
+        let x = Tensor::cat(vec![class.expand([batch, 1, width]), image, text], 1);
+        (x, padding.behind(1 + patches, &device), patches)
+    }
+}
+
+fn project(projection: &Option<Linear>, x: Tensor<3>) -> Tensor<3> {
+    match projection {
+        Some(projection) => projection.forward(x),
+        None => x,
+    }
+}
+
+fn split(x: Tensor<3>, patches: usize) -> Fused {
+    let [batch, positions, width] = x.dims();
+    let tokens = positions - 1 - patches;
+    Fused {
+        class: x.clone().narrow(1, 0, 1).reshape([batch, width]),
+        image: x.clone().narrow(1, 1, patches),
+        text: x.narrow(1, 1 + patches, tokens),
+    }
+}

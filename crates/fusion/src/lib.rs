@@ -1,0 +1,5 @@
+//! Fusion encoders: where image and text meet, layer by layer.
+
+pub mod joint;
+
+pub use joint::{Fused, JointFusion, JointFusionConfig};

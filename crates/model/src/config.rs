@@ -1,0 +1,87 @@
+//! Sizes of a whole model.
+
+use burn::module::Param;
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+use weft_fusion::JointFusionConfig;
+use weft_nn::init::{linear, seeded};
+use weft_nn::{Activation, ConfigError, FeedForward, FeedForwardConfig};
+use weft_text::TextEncoderConfig;
+use weft_vision::VitConfig;
+
+use crate::backbone::Backbone;
+use crate::heads::{Heads, MlmHeadConfig};
+use crate::model::{Model, TEMPERATURE_RANGE};
+
+/// Sizes of a [`Model`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// Width of the space in which pictures and captions are compared.
+    pub projection_width: usize,
+    /// Where the learned temperature of that comparison starts (ALBEF: 0.07).
+    pub temperature: f64,
+    pub vision: VitConfig,
+    pub text: TextEncoderConfig,
+    pub fusion: JointFusionConfig,
+}
+
+impl ModelConfig {
+    /// Checks that a model of these sizes can exist.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        if self.projection_width == 0 {
+            return Err(ConfigError::new("model", "projection_width must be at least 1"));
+        }
+        let (low, high) = TEMPERATURE_RANGE;
+        if !(low..=high).contains(&self.temperature) {
+            return Err(ConfigError::new(
+                "model",
+                format!("temperature {} is not in [{low}, {high}]", self.temperature),
+            ));
+        }
+        self.vision.validate()?;
+        self.text.validate()?;
+        self.fusion.validate()
+    }
+
+    /// A new model. Its weights depend on `seed` and the sizes alone, not on the device.
+    pub fn init(
+        &self,
+        vocab_size: usize,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Model, ConfigError> {
+        self.validate()?;
+        let image = self.vision.transformer.width;
+        let text = self.text.transformer.width;
+        let fused = self.fusion.transformer.width;
+        let backbone = Backbone {
+            vision: self.vision.init(device),
+            text: self.text.init(vocab_size, device),
+            fusion: self.fusion.init(image, text, device),
+            image_projection: linear(image, self.projection_width, device),
+            text_projection: linear(text, self.projection_width, device),
+        };
+        let heads = Heads {
+            itm: linear(fused, 2, device),
+            mlm: MlmHeadConfig { width: fused, embedding_width: text, vocab_size }.init(device),
+            mrm: predictor(fused, fused, device),
+            mim: predictor(fused, image, device),
+        };
+        let temperature =
+            Param::from_tensor(Tensor::from_floats([self.temperature as f32], device));
+        Ok(seeded(Model { backbone, temperature, heads }, seed))
+    }
+}
+
+/// The non-linear predictor of a feature target.
+fn predictor(width: usize, output: usize, device: &Device) -> FeedForward {
+    let config = FeedForwardConfig {
+        width,
+        hidden: 2 * width,
+        output,
+        activation: Activation::Gelu,
+        dropout: 0.0,
+    };
+    config.init(device)
+}

@@ -1,0 +1,60 @@
+//! What pre-training puts on top of the encoders.
+
+use burn::module::{Module, Param};
+use burn::nn::{Initializer, LayerNorm, LayerNormConfig, Linear};
+use burn::tensor::activation::gelu;
+use burn::tensor::{Device, Tensor};
+use weft_nn::FeedForward;
+use weft_nn::init::linear;
+
+/// The heads of the pre-training objectives.
+#[derive(Module, Debug)]
+pub struct Heads {
+    /// From the fused class token to (no match, match).
+    pub itm: Linear,
+    pub mlm: MlmHead,
+    /// MAMO's non-linear projector `g`, on the online side only.
+    pub mrm: FeedForward,
+    /// From fused patches to the momentum image encoder's features.
+    pub mim: FeedForward,
+}
+
+/// Configuration of [`MlmHead`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct MlmHeadConfig {
+    pub width: usize,
+    pub embedding_width: usize,
+    pub vocab_size: usize,
+}
+
+/// BERT's masked-word head: a layer, a norm, and the word embeddings themselves as output weights.
+#[derive(Module, Debug)]
+pub struct MlmHead {
+    pub transform: Linear,
+    pub norm: LayerNorm,
+    pub bias: Param<Tensor<1>>,
+}
+
+impl MlmHeadConfig {
+    pub fn init(&self, device: &Device) -> MlmHead {
+        MlmHead {
+            transform: linear(self.width, self.embedding_width, device),
+            norm: LayerNormConfig::new(self.embedding_width).with_epsilon(1e-12).init(device),
+            bias: Initializer::Zeros.init([self.vocab_size], device),
+        }
+    }
+}
+
+impl MlmHead {
+    /// Logits over the vocabulary.
+    ///
+    /// # Shapes
+    ///
+    /// - `x`: `[items, width]`
+    /// - `word_embeddings`: `[vocab_size, embedding_width]`
+    /// - output: `[items, vocab_size]`
+    pub fn forward(&self, x: Tensor<2>, word_embeddings: Tensor<2>) -> Tensor<2> {
+        let x = self.norm.forward(gelu(self.transform.forward(x)));
+        x.matmul(word_embeddings.transpose()) + self.bias.val().unsqueeze_dim::<2>(0)
+    }
+}

@@ -1,0 +1,15 @@
+//! Vision-language models: encoders, fusion and heads put together, with their momentum twin and
+//! their weights in and out.
+
+pub mod backbone;
+pub mod config;
+pub mod heads;
+pub mod model;
+pub mod momentum;
+pub mod weights;
+
+pub use backbone::Backbone;
+pub use config::ModelConfig;
+pub use heads::{Heads, MlmHead};
+pub use model::{Model, TEMPERATURE_RANGE};
+pub use weights::WeightsError;

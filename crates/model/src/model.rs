@@ -1,0 +1,43 @@
+//! The whole model.
+
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+
+use crate::backbone::Backbone;
+use crate::heads::Heads;
+
+/// Where the temperature is kept (ALBEF clamps it so after every step).
+pub const TEMPERATURE_RANGE: (f64, f64) = (0.001, 0.5);
+
+/// Encoders, fusion and heads.
+#[derive(Module, Debug)]
+pub struct Model {
+    pub backbone: Backbone,
+    /// Divides the similarities of the shared space before softmax, `[1]`.
+    pub temperature: Param<Tensor<1>>,
+    pub heads: Heads,
+}
+
+impl Model {
+    /// The same model with its temperature inside [`TEMPERATURE_RANGE`].
+    pub fn clamp_temperature(mut self) -> Self {
+        let (low, high) = TEMPERATURE_RANGE;
+        self.temperature = self.temperature.map(|tensor| {
+            let learns = tensor.is_require_grad();
+            let clamped = tensor.detach().clamp(low, high);
+            if learns { clamped.require_grad() } else { clamped }
+        });
+        self
+    }
+
+    /// Whether a picture shows what a caption says, as the matching head sees it: the probability
+    /// of "match" is the softmax of these logits' second column.
+    ///
+    /// # Shapes
+    ///
+    /// - `class`: `[batch, width]`, the fused class token
+    /// - output: `[batch, 2]`
+    pub fn match_logits(&self, class: Tensor<2>) -> Tensor<2> {
+        self.heads.itm.forward(class)
+    }
+}

@@ -1,0 +1,85 @@
+//! Multi-head attention.
+
+use burn::module::Module;
+use burn::nn::{Dropout, DropoutConfig, Linear};
+use burn::tensor::{Device, Tensor};
+use weft_kernels::attention;
+
+use crate::init::linear;
+use crate::padding::Padding;
+
+/// Configuration of [`MultiHeadAttention`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct MultiHeadAttentionConfig {
+    pub width: usize,
+    pub heads: usize,
+    /// Dropout of the output.
+    pub dropout: f64,
+}
+
+/// `Concat(head_1, ..., head_h) W_o` with `head_i = attention(q W_q_i, k W_k_i, v W_v_i)` (Vaswani
+/// et al. 2017, section 3.2.2).
+#[derive(Module, Debug)]
+pub struct MultiHeadAttention {
+    pub query: Linear,
+    pub key: Linear,
+    pub value: Linear,
+    pub output: Linear,
+    pub dropout: Dropout,
+    heads: usize,
+}
+
+impl MultiHeadAttentionConfig {
+    /// The width must be a multiple of the heads; the encoders' configurations check it.
+    pub fn init(&self, device: &Device) -> MultiHeadAttention {
+        let projection = || linear(self.width, self.width, device);
+        MultiHeadAttention {
+            query: projection(),
+            key: projection(),
+            value: projection(),
+            output: projection(),
+            dropout: DropoutConfig::new(self.dropout).init(),
+            heads: self.heads,
+        }
+    }
+}
+
+impl MultiHeadAttention {
+    /// Attends from `x` to `memory` (to `x` itself for self-attention).
+    ///
+    /// # Shapes
+    ///
+    /// - `x` and the output: `[batch, queries, width]`
+    /// - `memory`: `[batch, keys, width]`
+    /// - `padding`: of the keys
+    pub fn forward(
+        &self,
+        x: Tensor<3>,
+        memory: Tensor<3>,
+        padding: Option<&Padding>,
+    ) -> Tensor<3> {
+        self.forward_with_weights(x, memory, padding).0
+    }
+
+    /// As [`forward`](Self::forward), with the attention weights `[batch, heads, queries, keys]`.
+    pub fn forward_with_weights(
+        &self,
+        x: Tensor<3>,
+        memory: Tensor<3>,
+        padding: Option<&Padding>,
+    ) -> (Tensor<3>, Tensor<4>) {
+        let [batch, queries, width] = x.dims();
+        let q = self.split(self.query.forward(x));
+        let k = self.split(self.key.forward(memory.clone()));
+        let v = self.split(self.value.forward(memory));
+        let attended = attention(q, k, v, padding.map(Padding::bias));
+        let context = attended.context.swap_dims(1, 2).reshape([batch, queries, width]);
+        (self.dropout.forward(self.output.forward(context)), attended.weights)
+    }
+
+    /// `[batch, tokens, width]` to `[batch, heads, tokens, width / heads]`.
+    fn split(&self, x: Tensor<3>) -> Tensor<4> {
+        let [batch, tokens, width] = x.dims();
+        x.reshape([batch, tokens, self.heads, width / self.heads]).swap_dims(1, 2)
+    }
+}

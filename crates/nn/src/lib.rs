@@ -1,0 +1,34 @@
+//! What the image, text and fusion encoders share: attention, the transformer block, the stack of
+//! blocks, and seeded initialisation.
+
+pub mod activation;
+pub mod attention;
+pub mod block;
+pub mod drop_path;
+pub mod feed_forward;
+pub mod init;
+pub mod padding;
+pub mod stack;
+
+pub use activation::Activation;
+pub use attention::{MultiHeadAttention, MultiHeadAttentionConfig};
+pub use block::{NormPosition, TransformerBlock, TransformerConfig};
+pub use drop_path::DropPath;
+pub use feed_forward::{FeedForward, FeedForwardConfig};
+pub use padding::Padding;
+pub use stack::TransformerStack;
+
+/// A size that no model can have.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{part}: {problem}")]
+pub struct ConfigError {
+    /// The part of the model, as the recipe names it.
+    pub part: String,
+    pub problem: String,
+}
+
+impl ConfigError {
+    pub fn new(part: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { part: part.into(), problem: problem.into() }
+    }
+}

@@ -1,0 +1,59 @@
+//! A stack of transformer blocks.
+
+use burn::module::Module;
+use burn::nn::{LayerNorm, LayerNormConfig};
+use burn::tensor::{Device, Tensor};
+
+use crate::block::{NormPosition, TransformerBlock, TransformerConfig};
+use crate::padding::Padding;
+
+/// The one encoder stack of weft: image, text and fusion encoders differ in what they put in front
+/// of it.
+#[derive(Module, Debug)]
+pub struct TransformerStack {
+    pub blocks: Vec<TransformerBlock>,
+    /// The last norm of a pre-norm stack; a post-norm block has normalised already.
+    pub norm: Option<LayerNorm>,
+}
+
+impl TransformerStack {
+    pub(crate) fn new(config: &TransformerConfig, device: &Device) -> Self {
+        Self {
+            blocks: (0..config.depth).map(|layer| config.init_block(layer, device)).collect(),
+            norm: (config.norm == NormPosition::Pre).then(|| {
+                LayerNormConfig::new(config.width).with_epsilon(config.norm_epsilon).init(device)
+            }),
+        }
+    }
+
+    /// # Shapes
+    ///
+    /// - input and output: `[batch, tokens, width]`
+    pub fn forward(&self, x: Tensor<3>, padding: Option<&Padding>) -> Tensor<3> {
+        let x = self.blocks.iter().fold(x, |x, block| block.forward(x, padding));
+        self.finish(x)
+    }
+
+    /// As [`forward`](Self::forward), with the attention weights of each block, `[batch, heads,
+    /// tokens, tokens]`.
+    pub fn forward_with_weights(
+        &self,
+        mut x: Tensor<3>,
+        padding: Option<&Padding>,
+    ) -> (Tensor<3>, Vec<Tensor<4>>) {
+        let mut all = Vec::with_capacity(self.blocks.len());
+        for block in &self.blocks {
+            let (next, weights) = block.forward_with_weights(x, padding);
+            x = next;
+            all.push(weights);
+        }
+        (self.finish(x), all)
+    }
+
+    fn finish(&self, x: Tensor<3>) -> Tensor<3> {
+        match &self.norm {
+            Some(norm) => norm.forward(x),
+            None => x,
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! A batch of pairs on the device.
+
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
+use weft_nn::{ConfigError, Padding};
+use weft_vision::PatchMask;
+
+/// Pairs of picture and caption with what is masked in them.
+#[derive(Debug, Clone)]
+pub struct PairBatch {
+    /// `[batch, 3, size, size]`, normalised.
+    pub images: Tensor<4>,
+    pub image_mask: PatchMask,
+    /// `[batch, tokens]`
+    pub ids: Tensor<2, Int>,
+    /// `ids` with mask tokens.
+    pub masked_ids: Tensor<2, Int>,
+    pub padding: Padding,
+    /// Indices of the masked tokens into `[batch * tokens]`.
+    pub masked_rows: Tensor<1, Int>,
+    /// The words that the masked tokens were, `[masked]`.
+    pub masked_words: Tensor<1, Int>,
+    /// Pairs with the same number have the same caption: none is a negative of the other.
+    pub caption_of: Vec<usize>,
+}
+
+/// What a [`PairBatch`] is made of, in host memory; all in row-major order.
+#[derive(Debug, Clone)]
+pub struct HostPairs<'a> {
+    /// `[batch, 3, size, size]`
+    pub images: &'a [f32],
+    pub image_size: usize,
+    /// `[batch, patches]`
+    pub image_mask: &'a [bool],
+    /// `[batch, tokens]`
+    pub ids: &'a [i32],
+    pub masked_ids: &'a [i32],
+    /// True where a token is padding.
+    pub padding: &'a [bool],
+    /// True where a token is to be predicted.
+    pub text_mask: &'a [bool],
+    pub captions: &'a [String],
+}
+
+impl PairBatch {
+    /// Copies `pairs` to `device`.
+    ///
+    /// # Errors
+    ///
+    /// When the image masks are uneven, or no word is masked.
+    pub fn new(pairs: &HostPairs, device: &Device) -> Result<Self, ConfigError> {
+        // A batch is data: it stands off the tape, so that the momentum twin leaves none.
+        let device = &device.clone().without_autodiff();
+        let batch = pairs.captions.len();
+        let (tokens, size) = (pairs.ids.len() / batch, pairs.image_size);
+        let text = |ids: &[i32]| int(ids.to_vec(), [batch, tokens], device);
+        let rows: Vec<usize> =
+            (0..pairs.text_mask.len()).filter(|row| pairs.text_mask[*row]).collect();
+        if rows.is_empty() {
+            return Err(ConfigError::new("batch", "no word is masked in any caption"));
+        }
+        let words: Vec<i32> = rows.iter().map(|row| pairs.ids[*row]).collect();
+        let rows: Vec<i32> = rows.into_iter().map(|row| row as i32).collect();
+        let count = rows.len();
+        let padding = TensorData::new(pairs.padding.to_vec(), [batch, tokens]);
+        let images = TensorData::new(pairs.images.to_vec(), [batch, 3, size, size]);
+        Ok(Self {
+            images: Tensor::from_data(images, device),
+            image_mask: PatchMask::new(
+                pairs.image_mask.to_vec(),
+                batch,
+                pairs.image_mask.len() / batch,
+            )?,
+            ids: text(pairs.ids),
+            masked_ids: text(pairs.masked_ids),
+            padding: Padding::new(Tensor::<2, Bool>::from_data(padding, device)),
+            masked_rows: int(rows, [count], device),
+            masked_words: int(words, [count], device),
+            caption_of: first_equal(pairs.captions),
+        })
+    }
+
+    /// Number of pairs.
+    pub fn len(&self) -> usize {
+        self.caption_of.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.caption_of.is_empty()
+    }
+}
+
+fn int<const D: usize>(values: Vec<i32>, shape: [usize; D], device: &Device) -> Tensor<D, Int> {
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+/// For each caption the first position of an equal one.
+fn first_equal(captions: &[String]) -> Vec<usize> {
+    let mut first = std::collections::HashMap::new();
+    captions.iter().enumerate().map(|(row, text)| *first.entry(text).or_insert(row)).collect()
+}

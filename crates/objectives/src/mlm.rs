@@ -1,0 +1,63 @@
+//! MLM: masked language modelling, conditioned on the picture.
+
+use burn::tensor::{Int, Tensor};
+use serde::{Deserialize, Serialize};
+use weft_kernels::cross_entropy;
+
+use crate::objective::{Loss, Objective, unit_weight};
+use crate::views::{ImageView, TextView, Views};
+
+/// The `[objectives.mlm]` table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MlmConfig {
+    #[serde(default = "unit_weight")]
+    pub weight: f64,
+}
+
+/// Cross-entropy of the masked words (MAMO, section 3.3, on the fused output of the clean picture
+/// and the masked caption; Devlin et al. 2019, task 1).
+///
+/// # Shapes
+///
+/// - `logits`: `[masked, vocab_size]`
+/// - `words`: `[masked]`
+/// - output: `[1]`
+pub fn mlm_loss(logits: Tensor<2>, words: Tensor<1, Int>) -> Tensor<1> {
+    cross_entropy(logits, words)
+}
+
+/// The objective.
+pub struct Mlm(pub MlmConfig);
+
+impl Objective for Mlm {
+    fn name(&self) -> &'static str {
+        "mlm"
+    }
+
+    fn weight(&self) -> f64 {
+        self.0.weight
+    }
+
+    fn compute(&self, views: &mut Views) -> Loss {
+        let (model, batch) = (views.model(), views.batch());
+        let text = views.fused(ImageView::Clean, TextView::Masked).text;
+        let masked = rows(text, batch.masked_rows.clone());
+        let embeddings = model.backbone.text.embeddings.word.weight.val();
+        let logits = model.heads.mlm.forward(masked, embeddings);
+        let [count, _] = logits.dims();
+        let best = logits.clone().inner().argmax(1).reshape([count]);
+        let accuracy = best.equal(batch.masked_words.clone()).float().mean();
+        Loss {
+            name: self.name(),
+            value: mlm_loss(logits, batch.masked_words.clone()),
+            figures: vec![("mlm_accuracy", accuracy)],
+        }
+    }
+}
+
+/// Picks tokens of `x`, `[batch, tokens, width]`, by their index into `[batch * tokens]`.
+pub(crate) fn rows(x: Tensor<3>, rows: Tensor<1, Int>) -> Tensor<2> {
+    let [batch, tokens, width] = x.dims();
+    x.reshape([batch * tokens, width]).select(0, rows)
+}

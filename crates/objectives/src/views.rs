@@ -1,0 +1,216 @@
+//! What one step has computed: each encoder or fusion pass at most once, when it is first asked for.
+
+use burn::tensor::{Int, Tensor, TensorData};
+use weft_fusion::Fused;
+use weft_model::{Backbone, Model};
+use weft_nn::Padding;
+
+use crate::batch::PairBatch;
+use crate::negatives::{Negatives, draw};
+
+/// How a picture enters the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ImageView {
+    Clean,
+    Masked,
+}
+
+/// How a caption enters the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TextView {
+    Clean,
+    Masked,
+}
+
+/// One pass through an encoder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Pass {
+    Image(ImageView),
+    Text(TextView),
+    Fused(ImageView, TextView),
+    /// The hard negatives, twice as many as pairs.
+    Negatives,
+    MomentumImage,
+    MomentumText,
+    MomentumFused,
+}
+
+/// The representations of one batch, computed when an objective asks for them and kept for the next
+/// one that asks. No objective runs an encoder itself.
+pub struct Views<'a> {
+    model: &'a Model,
+    momentum: &'a Backbone,
+    batch: &'a PairBatch,
+    negatives_seed: u64,
+    images: [Option<Tensor<3>>; 2],
+    texts: [Option<Tensor<3>>; 2],
+    fused: [[Option<Fused>; 2]; 2],
+    similarity: Option<Tensor<2>>,
+    negatives: Option<Fused>,
+    momentum_image: Option<Tensor<3>>,
+    momentum_text: Option<Tensor<3>>,
+    momentum_fused: Option<Fused>,
+    passes: Vec<Pass>,
+}
+
+impl<'a> Views<'a> {
+    /// Nothing is computed yet. `negatives_seed` decides which hard negatives are drawn.
+    pub fn new(
+        model: &'a Model,
+        momentum: &'a Backbone,
+        batch: &'a PairBatch,
+        negatives_seed: u64,
+    ) -> Self {
+        Self {
+            model,
+            momentum,
+            batch,
+            negatives_seed,
+            images: [None, None],
+            texts: [None, None],
+            fused: [[None, None], [None, None]],
+            similarity: None,
+            negatives: None,
+            momentum_image: None,
+            momentum_text: None,
+            momentum_fused: None,
+            passes: Vec::new(),
+        }
+    }
+
+    pub fn model(&self) -> &'a Model {
+        self.model
+    }
+
+    pub fn batch(&self) -> &'a PairBatch {
+        self.batch
+    }
+
+    /// The passes made so far, in order.
+    pub fn passes(&self) -> &[Pass] {
+        &self.passes
+    }
+
+    /// The image encoder's output, `[batch, 1 + patches, width]`.
+    pub fn image(&mut self, view: ImageView) -> Tensor<3> {
+        if let Some(image) = &self.images[view as usize] {
+            return image.clone();
+        }
+        self.passes.push(Pass::Image(view));
+        let vision = &self.model.backbone.vision;
+        let pixels = self.batch.images.clone();
+        let image = match view {
+            ImageView::Clean => vision.forward(pixels),
+            ImageView::Masked => vision.forward_masked(pixels, &self.batch.image_mask),
+        };
+        self.images[view as usize].insert(image).clone()
+    }
+
+    /// The text encoder's output, `[batch, tokens, width]`.
+    pub fn text(&mut self, view: TextView) -> Tensor<3> {
+        if let Some(text) = &self.texts[view as usize] {
+            return text.clone();
+        }
+        self.passes.push(Pass::Text(view));
+        let ids = match view {
+            TextView::Clean => self.batch.ids.clone(),
+            TextView::Masked => self.batch.masked_ids.clone(),
+        };
+        let text = self.model.backbone.text.forward(ids, &self.batch.padding);
+        self.texts[view as usize].insert(text).clone()
+    }
+
+    /// The fusion encoder's output for the matching pairs.
+    pub fn fused(&mut self, image: ImageView, text: TextView) -> Fused {
+        if let Some(fused) = &self.fused[image as usize][text as usize] {
+            return fused.clone();
+        }
+        let (image_features, text_features) = (self.image(image), self.text(text));
+        self.passes.push(Pass::Fused(image, text));
+        let fusion = &self.model.backbone.fusion;
+        let fused = fusion.forward(image_features, text_features, &self.batch.padding);
+        self.fused[image as usize][text as usize].insert(fused).clone()
+    }
+
+    /// Similarity of each clean picture to each clean caption over the temperature,
+    /// `[batch, batch]`: the logits of ITC, and what hard negatives are drawn by.
+    pub fn similarity(&mut self) -> Tensor<2> {
+        if let Some(similarity) = &self.similarity {
+            return similarity.clone();
+        }
+        let backbone = &self.model.backbone;
+        let image = backbone.image_embedding(self.image(ImageView::Clean));
+        let text = backbone.text_embedding(self.text(TextView::Clean));
+        let temperature = self.model.temperature.val().unsqueeze_dim::<2>(0);
+        let similarity = image.matmul(text.transpose()) / temperature;
+        self.similarity.insert(similarity).clone()
+    }
+
+    /// The fusion encoder's output for hard negatives: `batch` pairs of a wrong picture with each
+    /// caption, then `batch` pairs of each picture with a wrong caption.
+    pub fn negatives(&mut self) -> Fused {
+        if let Some(negatives) = &self.negatives {
+            return negatives.clone();
+        }
+        let similarity = host(self.similarity());
+        let drawn = draw(&similarity, &self.batch.caption_of, self.negatives_seed);
+        let fused = self.fuse_negatives(&drawn);
+        self.negatives.insert(fused).clone()
+    }
+
+    fn fuse_negatives(&mut self, drawn: &Negatives) -> Fused {
+        let (image, text) = (self.image(ImageView::Clean), self.text(TextView::Clean));
+        self.passes.push(Pass::Negatives);
+        let device = self.batch.images.device();
+        let rows = |rows: &[usize]| {
+            let rows: Vec<i32> = rows.iter().map(|row| *row as i32).collect();
+            let count = rows.len();
+            Tensor::<1, Int>::from_data(TensorData::new(rows, [count]), &device)
+        };
+        let (wrong_image, wrong_text) = (rows(&drawn.image_of_text), rows(&drawn.text_of_image));
+        let images = Tensor::cat(vec![image.clone().select(0, wrong_image), image], 0);
+        let texts = Tensor::cat(vec![text.clone(), text.select(0, wrong_text.clone())], 0);
+        let padding = self.batch.padding.bias();
+        let padding = Padding::from_bias(Tensor::cat(
+            vec![padding.clone(), padding.select(0, wrong_text)],
+            0,
+        ));
+        self.model.backbone.fusion.forward(images, texts, &padding)
+    }
+
+    /// The momentum image encoder's output for the clean pictures, off the tape.
+    pub fn momentum_image(&mut self) -> Tensor<3> {
+        if let Some(image) = &self.momentum_image {
+            return image.clone();
+        }
+        self.passes.push(Pass::MomentumImage);
+        let image = self.momentum.vision.forward(self.batch.images.clone());
+        self.momentum_image.insert(image).clone()
+    }
+
+    /// The momentum text encoder's output for the clean captions, off the tape.
+    pub fn momentum_text(&mut self) -> Tensor<3> {
+        if let Some(text) = &self.momentum_text {
+            return text.clone();
+        }
+        self.passes.push(Pass::MomentumText);
+        let text = self.momentum.text.forward(self.batch.ids.clone(), &self.batch.padding);
+        self.momentum_text.insert(text).clone()
+    }
+
+    /// The momentum fusion encoder's output for the clean pairs, off the tape.
+    pub fn momentum_fused(&mut self) -> Fused {
+        if let Some(fused) = &self.momentum_fused {
+            return fused.clone();
+        }
+        let (image, text) = (self.momentum_image(), self.momentum_text());
+        self.passes.push(Pass::MomentumFused);
+        let fused = self.momentum.fusion.forward(image, text, &self.batch.padding);
+        self.momentum_fused.insert(fused).clone()
+    }
+}
+
+/// A square matrix in host memory, in row-major order.
+fn host(x: Tensor<2>) -> Vec<f32> {
+    x.inner().into_data().iter::<f32>().collect()
+}

@@ -1,0 +1,275 @@
+//! Checkpoints: directories with a manifest of content hashes, written aside and renamed.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use weft_data::preprocess::Preprocess;
+use weft_data::tokenizer::Tokenizer;
+use weft_model::weights;
+
+use crate::recipe::Recipe;
+use crate::state::TrainState;
+
+const FORMAT: u32 = 1;
+const MANIFEST: &str = "manifest.json";
+pub const WEIGHTS: &str = "model.safetensors";
+const MOMENTUM: &str = "momentum.safetensors";
+const OPTIMIZER: &str = "optimizer.safetensors";
+const PROGRESS: &str = "progress.json";
+const TOKENIZER: &str = "tokenizer.json";
+const PREPROCESS: &str = "preprocess.json";
+const RECIPE: &str = "recipe.toml";
+
+/// What a checkpoint holds, by file name: size and SHA-256 of the content.
+#[derive(Debug, Serialize, Deserialize)]
+struct Manifest {
+    format: u32,
+    step: u64,
+    files: BTreeMap<String, Entry>,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Entry {
+    bytes: u64,
+    sha256: String,
+}
+
+/// Where a run stands, besides its tensors. Data position and all randomness follow from the step
+/// and the recipe's seed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Steps done.
+    pub step: u64,
+    /// Seconds spent training, over all restarts.
+    pub seconds: f64,
+    /// Seconds of these spent waiting for data.
+    pub data_wait: f64,
+    /// The best value so far of what the best checkpoint is chosen by, and its step.
+    pub best: Option<Best>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    pub step: u64,
+    pub value: f64,
+}
+
+/// What a run writes besides its state: the same in every checkpoint.
+pub struct Companions<'a> {
+    pub recipe: &'a Recipe,
+    pub tokenizer: &'a Tokenizer,
+    pub preprocess: &'a Preprocess,
+}
+
+/// A checkpoint whose every file has the hash that its manifest says.
+#[derive(Debug, Clone)]
+pub struct Checkpoint {
+    path: PathBuf,
+}
+
+impl Checkpoint {
+    /// Writes a checkpoint below `folder`. It bears its name only when it is complete and on disk;
+    /// if writing fails, nothing that was there before is touched.
+    pub fn save(
+        folder: &Path,
+        state: &TrainState,
+        progress: &Progress,
+        companions: &Companions,
+    ) -> Result<Self> {
+        let path = folder.join(name(progress.step));
+        let aside = folder.join(format!(".{}.tmp", name(progress.step)));
+        if aside.exists() {
+            fs::remove_dir_all(&aside).with_context(|| aside.display().to_string())?;
+        }
+        let written = write(&aside, state, progress, companions).and_then(|()| {
+            if path.exists() {
+                // The same step saved again, for instance at the end: the newer one replaces it.
+                fs::remove_dir_all(&path)?;
+            }
+            fs::rename(&aside, &path)?;
+            sync_folder(folder);
+            Ok(())
+        });
+        if let Err(error) = written {
+            let _ = fs::remove_dir_all(&aside);
+            return Err(error.context(format!("saving checkpoint {}", path.display())));
+        }
+        Ok(Self { path })
+    }
+
+    /// Opens the checkpoint in `path` and checks every file against the manifest.
+    pub fn open(path: &Path) -> Result<Self> {
+        let manifest = read_manifest(path)?;
+        ensure!(
+            manifest.format == FORMAT,
+            "{}: format {}, expected {FORMAT}",
+            path.join(MANIFEST).display(),
+            manifest.format
+        );
+        for (file, expected) in &manifest.files {
+            let found = entry(&path.join(file))?;
+            ensure!(
+                found == *expected,
+                "{}: {} bytes with hash {}, expected {} bytes with hash {}",
+                path.join(file).display(),
+                found.bytes,
+                &found.sha256[..12],
+                expected.bytes,
+                expected.sha256.get(..12).unwrap_or_default()
+            );
+        }
+        Ok(Self { path: path.to_path_buf() })
+    }
+
+    /// The latest checkpoint below `folder`. One that is damaged is an error, which names the one
+    /// before it that is whole.
+    pub fn latest(folder: &Path) -> Result<Self> {
+        let all = list(folder)?;
+        let Some((last, before)) = all.split_last() else {
+            bail!("{}: no checkpoint here", folder.display());
+        };
+        Self::open(last).or_else(|error| {
+            match before.iter().rev().find_map(|path| Self::open(path).ok()) {
+                Some(good) => Err(error.context(format!(
+                    "the latest checkpoint is damaged; the one before it is whole: --resume {}",
+                    good.path.display()
+                ))),
+                None => Err(error.context("the latest checkpoint is damaged and none is whole")),
+            }
+        })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn recipe(&self) -> Result<Recipe> {
+        Recipe::read(&self.path.join(RECIPE))
+    }
+
+    pub fn tokenizer(&self) -> Result<Tokenizer> {
+        Ok(Tokenizer::load(&self.path.join(TOKENIZER))?)
+    }
+
+    pub fn preprocess(&self) -> Result<Preprocess> {
+        read_json(&self.path.join(PREPROCESS))
+    }
+
+    pub fn progress(&self) -> Result<Progress> {
+        read_json(&self.path.join(PROGRESS))
+    }
+
+    /// Loads weights into `model`.
+    pub fn load_model(&self, model: &mut weft_model::Model) -> Result<()> {
+        Ok(weights::load(model, &self.path.join(WEIGHTS))?)
+    }
+
+    /// Loads weights, momentum twin and optimiser into `state`.
+    pub fn load_state(&self, state: &mut TrainState) -> Result<()> {
+        self.load_model(&mut state.model)?;
+        weights::load(&mut state.twin, &self.path.join(MOMENTUM))?;
+        state.optimizer.load(&state.model, &self.path.join(OPTIMIZER))
+    }
+}
+
+/// Complete checkpoints below `folder`, the oldest first.
+pub fn list(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).with_context(|| folder.display().to_string())?;
+    let mut all = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        let numbered = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .is_some_and(|name| !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit()));
+        if numbered && path.is_dir() {
+            all.push(path);
+        }
+    }
+    all.sort();
+    Ok(all)
+}
+
+/// Removes all but the latest `keep` checkpoints and the best one.
+pub fn prune(folder: &Path, keep: usize, best: Option<Best>) -> Result<()> {
+    let all = list(folder)?;
+    let best = best.map(|best| folder.join(name(best.step)));
+    for path in all.iter().rev().skip(keep).filter(|path| Some(*path) != best.as_ref()) {
+        // Renamed first: a removal that is cut short must not leave half a checkpoint behind.
+        let aside = path.with_extension("removed");
+        fs::rename(path, &aside).with_context(|| path.display().to_string())?;
+        fs::remove_dir_all(&aside).with_context(|| aside.display().to_string())?;
+    }
+    Ok(())
+}
+
+fn name(step: u64) -> String {
+    format!("{step:08}")
+}
+
+fn write(
+    folder: &Path,
+    state: &TrainState,
+    progress: &Progress,
+    companions: &Companions,
+) -> Result<()> {
+    fs::create_dir_all(folder)?;
+    weights::save(&state.model, &folder.join(WEIGHTS))?;
+    weights::save(&state.twin, &folder.join(MOMENTUM))?;
+    state.optimizer.save(&folder.join(OPTIMIZER))?;
+    companions.tokenizer.save(&folder.join(TOKENIZER))?;
+    fs::write(folder.join(RECIPE), companions.recipe.to_toml()?)?;
+    fs::write(folder.join(PREPROCESS), serde_json::to_vec_pretty(companions.preprocess)?)?;
+    fs::write(folder.join(PROGRESS), serde_json::to_vec_pretty(progress)?)?;
+
+    let mut files = BTreeMap::new();
+    for file in fs::read_dir(folder)? {
+        let file = file?;
+        fs::File::open(file.path())?.sync_all()?;
+        files.insert(file.file_name().to_string_lossy().into_owned(), entry(&file.path())?);
+    }
+    let manifest = Manifest { format: FORMAT, step: progress.step, files };
+    let path = folder.join(MANIFEST);
+    fs::write(&path, serde_json::to_vec_pretty(&manifest)?)?;
+    fs::File::open(&path)?.sync_all()?;
+    sync_folder(folder);
+    Ok(())
+}
+
+/// A rename survives a power cut once its folder is on disk; not every system lets one ask for it.
+fn sync_folder(folder: &Path) {
+    if let Ok(folder) = fs::File::open(folder) {
+        let _ = folder.sync_all();
+    }
+}
+
+fn entry(path: &Path) -> Result<Entry> {
+    let mut file = fs::File::open(path).with_context(|| path.display().to_string())?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    let mut bytes = 0;
+    loop {
+        let read = file.read(&mut buffer).with_context(|| path.display().to_string())?;
+        if read == 0 {
+            break;
+        }
+        bytes += read as u64;
+        hash.update(&buffer[..read]);
+    }
+    let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(Entry { bytes, sha256 })
+}
+
+fn read_manifest(path: &Path) -> Result<Manifest> {
+    read_json(&path.join(MANIFEST))
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    serde_json::from_str(&text).with_context(|| path.display().to_string())
+}

@@ -1,0 +1,107 @@
+//! Retrieval on a split: the dual encoder's ranking, then the matching head's.
+
+use std::time::Instant;
+
+use anyhow::Result;
+use weft_data::error::Ledger;
+use weft_data::record::Record;
+use weft_eval::{RerankConfig, TaskResult, Truth, chance, rerank, retrieval, top_k};
+
+use crate::inference::Inference;
+
+/// What to evaluate, and what to call it in the result.
+pub struct Evaluation<'a> {
+    pub split: &'a str,
+    pub records: &'a [Record],
+    /// Path of the checkpoint, for the result.
+    pub checkpoint: &'a str,
+    /// Candidates to re-rank per query; 0 for none.
+    pub rerank: usize,
+    /// Fraction of pictures that may be unreadable.
+    pub bad_budget: f64,
+}
+
+/// A result with the pictures found for each caption.
+pub struct Retrieved {
+    pub result: TaskResult,
+    /// For each caption its text, the record it belongs to, and the best records with their scores.
+    pub queries: Vec<FoundFor>,
+}
+
+/// The best pictures for one caption.
+pub struct FoundFor {
+    pub text: String,
+    pub record: usize,
+    /// Record and score, the best first.
+    pub hits: Vec<(usize, f32)>,
+}
+
+/// How many pictures per caption are kept for a gallery.
+const SHOWN: usize = 5;
+
+/// Evaluates retrieval in both directions.
+pub fn retrieve(model: &Inference, evaluation: &Evaluation) -> Result<Retrieved> {
+    let begun = Instant::now();
+    let records = evaluation.records;
+    let mut ledger = Ledger::default();
+    let (images, readable) = model.images(records, &mut ledger)?;
+    ledger.check(evaluation.bad_budget, records.len())?;
+
+    let captions_per_picture = model.recipe.eval.captions;
+    let mut captions = Vec::new();
+    let mut owner = Vec::new();
+    let mut counts = Vec::with_capacity(readable.len());
+    for row in &readable {
+        let all = &records[*row].captions;
+        let used = if captions_per_picture == 0 { all.len() } else { captions_per_picture };
+        let before = captions.len();
+        captions.extend(all.iter().take(used).cloned());
+        counts.push(captions.len() - before);
+        owner.extend(std::iter::repeat_n(*row, captions.len() - before));
+    }
+    let truth = Truth::from_counts(&counts)?;
+    let texts = model.texts(&captions)?;
+    let scores = model.similarity(&images, &texts);
+
+    let mut result = TaskResult {
+        task: "retrieval".into(),
+        split: evaluation.split.into(),
+        n: readable.len(),
+        metrics: Default::default(),
+        recipe: model.recipe.name.clone(),
+        checkpoint: evaluation.checkpoint.into(),
+        seed: model.recipe.seed,
+        seconds: 0.0,
+    };
+    result.add_chance(&chance(&truth));
+    result.add_retrieval(&retrieval(&scores, &truth)?);
+
+    let (image_count, text_count) = (readable.len(), captions.len());
+    let config = RerankConfig {
+        k_i2t: evaluation.rerank,
+        k_t2i: evaluation.rerank,
+        chunk: model.recipe.eval.batch_size,
+    };
+    let reranked = rerank(&scores, image_count, text_count, config, |pairs| {
+        model.matches(&images, &texts, pairs)
+    })?;
+    if evaluation.rerank > 0 {
+        result.add_reranked(&reranked.retrieval(&truth)?);
+    }
+
+    let queries = (0..text_count).map(|text| {
+        let mut hits: Vec<(usize, f32)> =
+            reranked.pictures_of(text).iter().map(|hit| (hit.index, hit.score)).collect();
+        if hits.is_empty() {
+            let column: Vec<f32> =
+                (0..image_count).map(|image| scores[image * text_count + text]).collect();
+            hits = top_k(&column, SHOWN).into_iter().map(|image| (image, column[image])).collect();
+        }
+        hits.truncate(SHOWN);
+        let hits = hits.into_iter().map(|(image, score)| (readable[image], score)).collect();
+        FoundFor { text: captions[text].clone(), record: owner[text], hits }
+    });
+    let queries = queries.collect();
+    result.seconds = begun.elapsed().as_secs_f64();
+    Ok(Retrieved { result, queries })
+}

@@ -1,0 +1,209 @@
+//! A trained model that embeds, matches and explains.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use burn::module::Module;
+use burn::tensor::activation::log_softmax;
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
+use weft_data::error::Ledger;
+use weft_data::pipeline::Pipeline;
+use weft_data::record::Record;
+use weft_data::tokenizer::Tokenizer;
+use weft_model::Model;
+use weft_nn::Padding;
+
+use crate::checkpoint::Checkpoint;
+use crate::recipe::Recipe;
+
+/// A model off the tape, with the tokenizer and preprocessing that it was trained with.
+pub struct Inference {
+    pub recipe: Recipe,
+    pub pipeline: Pipeline,
+    model: Model,
+    device: Device,
+}
+
+/// Pictures as the encoder and the shared space have them.
+pub struct Images {
+    /// `[images, 1 + patches, width]`
+    features: Tensor<3>,
+    /// `[images, projection_width]`, in host memory.
+    pub embeddings: Vec<f32>,
+}
+
+/// Captions as the encoder and the shared space have them.
+pub struct Texts {
+    /// `[texts, tokens, width]`
+    features: Tensor<3>,
+    /// `[texts, 1, 1, tokens]`
+    padding: Tensor<4>,
+    /// `[texts, projection_width]`, in host memory.
+    pub embeddings: Vec<f32>,
+}
+
+/// What words attend to: for each token of a caption its text, its word's number and its weights
+/// over the patches.
+pub struct WordAttention {
+    pub token: String,
+    /// `None` for special tokens.
+    pub word: Option<u32>,
+    /// `[patches]`
+    pub weights: Vec<f32>,
+}
+
+impl Inference {
+    /// `model` as it is.
+    pub fn new(recipe: &Recipe, tokenizer: Arc<Tokenizer>, model: &Model, device: &Device) -> Self {
+        let pipeline = Pipeline {
+            tokenizer,
+            preprocess: recipe.preprocessing(),
+            augment: None,
+            mask: recipe.mask.clone(),
+            patch_size: recipe.model.vision.patch_size,
+            max_tokens: recipe.model.text.max_tokens,
+            seed: recipe.seed,
+            shuffle_pairs: false,
+        };
+        let device = device.clone().without_autodiff();
+        Self { recipe: recipe.clone(), pipeline, model: model.valid(), device }
+    }
+
+    /// The model of a checkpoint, with the tokenizer and the preprocessing stored there.
+    pub fn load(checkpoint: &Checkpoint, device: &Device) -> Result<Self> {
+        let recipe = checkpoint.recipe()?;
+        let tokenizer = Arc::new(checkpoint.tokenizer()?);
+        let mut model = recipe.model.init(tokenizer.vocab_size(), recipe.seed, device)?;
+        checkpoint.load_model(&mut model)?;
+        let mut inference = Self::new(&recipe, tokenizer, &model, device);
+        inference.pipeline.preprocess = checkpoint.preprocess()?;
+        Ok(inference)
+    }
+
+    /// Encodes the pictures of `records`; those that cannot be read go into `ledger`. Returns the
+    /// indices of the others, too. The features stay on the device.
+    pub fn images(&self, records: &[Record], ledger: &mut Ledger) -> Result<(Images, Vec<usize>)> {
+        let size = self.pipeline.preprocess.size;
+        let mut readable = Vec::with_capacity(records.len());
+        let mut features = Vec::new();
+        let mut embeddings = Vec::new();
+        let rows: Vec<usize> = (0..records.len()).collect();
+        for rows in rows.chunks(self.recipe.eval.batch_size) {
+            let mut pixels = Vec::new();
+            for row in rows {
+                match self.pipeline.picture(&records[*row]) {
+                    Ok(picture) => {
+                        pixels.extend(picture);
+                        readable.push(*row);
+                    }
+                    Err(bad) => {
+                        ledger.record(bad);
+                    }
+                }
+            }
+            let count = pixels.len() / (3 * size * size);
+            if count == 0 {
+                continue;
+            }
+            let pixels = TensorData::new(pixels, [count, 3, size, size]);
+            let encoded =
+                self.model.backbone.vision.forward(Tensor::from_data(pixels, &self.device));
+            let embedded = self.model.backbone.image_embedding(encoded.clone());
+            embeddings.extend(embedded.into_data().iter::<f32>());
+            features.push(encoded);
+        }
+        ensure!(!features.is_empty(), "none of {} pictures can be read\n{ledger}", records.len());
+        Ok((Images { features: Tensor::cat(features, 0), embeddings }, readable))
+    }
+
+    /// Encodes captions.
+    pub fn texts(&self, captions: &[String]) -> Result<Texts> {
+        ensure!(!captions.is_empty(), "no caption");
+        let mut features = Vec::new();
+        let mut paddings = Vec::new();
+        let mut embeddings = Vec::new();
+        for captions in captions.chunks(self.recipe.eval.batch_size) {
+            let (mut ids, mut padding) = (Vec::new(), Vec::new());
+            for caption in captions {
+                let (caption_ids, caption_padding) = self.pipeline.text(caption)?;
+                ids.extend(caption_ids);
+                padding.extend(caption_padding);
+            }
+            let shape = [captions.len(), self.pipeline.max_tokens];
+            let ids = Tensor::<2, Int>::from_data(TensorData::new(ids, shape), &self.device);
+            let padding = TensorData::new(padding, shape);
+            let padding = Padding::new(Tensor::<2, Bool>::from_data(padding, &self.device));
+            let encoded = self.model.backbone.text.forward(ids, &padding);
+            let embedded = self.model.backbone.text_embedding(encoded.clone());
+            embeddings.extend(embedded.into_data().iter::<f32>());
+            features.push(encoded);
+            paddings.push(padding.bias());
+        }
+        let (features, padding) = (Tensor::cat(features, 0), Tensor::cat(paddings, 0));
+        Ok(Texts { features, padding, embeddings })
+    }
+
+    /// Similarity of each picture to each caption: cosines, `[images, texts]` in row-major order.
+    pub fn similarity(&self, images: &Images, texts: &Texts) -> Vec<f32> {
+        let width = self.recipe.model.projection_width;
+        let matrix = |values: &[f32]| {
+            let rows = values.len() / width;
+            Tensor::<2>::from_data(TensorData::new(values.to_vec(), [rows, width]), &self.device)
+        };
+        let product = matrix(&images.embeddings).matmul(matrix(&texts.embeddings).transpose());
+        product.into_data().iter::<f32>().collect()
+    }
+
+    /// How well the matching head finds that each (picture, caption) fits: the log-probability of
+    /// "match".
+    pub fn matches(
+        &self,
+        images: &Images,
+        texts: &Texts,
+        pairs: &[(usize, usize)],
+    ) -> Result<Vec<f32>> {
+        let (image, text): (Vec<usize>, Vec<usize>) = pairs.iter().copied().unzip();
+        let (image, text) = (self.rows(&image), self.rows(&text));
+        let padding = Padding::from_bias(texts.padding.clone().select(0, text.clone()));
+        let fused = self.model.backbone.fusion.forward(
+            images.features.clone().select(0, image),
+            texts.features.clone().select(0, text),
+            &padding,
+        );
+        let log_probability = log_softmax(self.model.match_logits(fused.class), 1);
+        Ok(log_probability.narrow(1, 1, 1).into_data().iter::<f32>().collect())
+    }
+
+    /// Which patches each token of `caption` attends to in the last layer of the fusion encoder,
+    /// averaged over heads.
+    pub fn attention(&self, record: &Record, caption: &str) -> Result<Vec<WordAttention>> {
+        let mut ledger = Ledger::default();
+        let (images, _) = self.images(std::slice::from_ref(record), &mut ledger)?;
+        let texts = self.texts(&[caption.to_string()])?;
+        let padding = Padding::from_bias(texts.padding);
+        let (_, layers) = self.model.backbone.fusion.forward_with_weights(
+            images.features,
+            texts.features,
+            &padding,
+        );
+        let last = layers.into_iter().next_back().context("a fusion encoder without layers")?;
+        let [_, _, tokens, patches] = last.dims();
+        let weights: Vec<f32> =
+            last.mean_dim(1).reshape([tokens, patches]).into_data().iter::<f32>().collect();
+        let encoding = self.pipeline.tokenizer.encode(caption, self.pipeline.max_tokens)?;
+        let rows = weights.chunks(patches);
+        Ok(encoding
+            .tokens
+            .into_iter()
+            .zip(encoding.words)
+            .zip(rows)
+            .map(|((token, word), row)| WordAttention { token, word, weights: row.to_vec() })
+            .collect())
+    }
+
+    fn rows(&self, rows: &[usize]) -> Tensor<1, Int> {
+        let rows: Vec<i32> = rows.iter().map(|row| *row as i32).collect();
+        let count = rows.len();
+        Tensor::from_data(TensorData::new(rows, [count]), &self.device)
+    }
+}

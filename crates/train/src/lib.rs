@@ -1,0 +1,25 @@
+//! The trainer: a recipe, a model, objectives and data become a run directory.
+
+pub mod attention_map;
+pub mod checkpoint;
+pub mod clip;
+pub mod device_batch;
+pub mod evaluate;
+pub mod event_file;
+pub mod inference;
+pub mod interrupt;
+pub mod metrics_log;
+pub mod optimizer;
+pub mod progress;
+pub mod recipe;
+pub mod report;
+pub mod rss;
+pub mod run_dir;
+pub mod schedule;
+pub mod state;
+pub mod step;
+pub mod trainer;
+
+pub use recipe::Recipe;
+pub use run_dir::RunDir;
+pub use trainer::{Outcome, Trainer};

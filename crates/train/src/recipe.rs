@@ -1,0 +1,326 @@
+//! The recipe: everything that decides a run, as one TOML file.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
+use weft_data::augment::Augment;
+use weft_data::dataset::SourceConfig;
+use weft_data::mask::MaskConfig;
+use weft_data::preprocess::Preprocess;
+use weft_model::ModelConfig;
+use weft_objectives::Objectives;
+
+/// The recipes that come with weft.
+const BUILT_IN: [(&str, &str); 2] = [
+    ("quick", include_str!("../recipes/quick.toml")),
+    ("base-mamo", include_str!("../recipes/base-mamo.toml")),
+];
+
+/// A run, completely described.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Names the run directory.
+    pub name: String,
+    /// Decides initial weights, data order, augmentation, masks and negatives.
+    pub seed: u64,
+    pub train: TrainConfig,
+    pub optimizer: OptimizerConfig,
+    pub data: SourceConfig,
+    pub tokenizer: TokenizerConfig,
+    pub preprocess: PreprocessConfig,
+    pub augment: Augment,
+    pub mask: MaskConfig,
+    pub model: ModelConfig,
+    pub objectives: Objectives,
+    pub eval: EvalConfig,
+    /// What a run of this recipe gave, over several seeds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Expected>,
+}
+
+/// The `[train]` table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    /// Optimiser steps.
+    pub steps: u64,
+    /// Pairs of one forward pass; each has the others as negatives.
+    pub batch_size: usize,
+    /// Batches whose gradients are averaged for one step.
+    #[serde(default = "one")]
+    pub accumulate: usize,
+    /// What the momentum twin keeps of itself at each step.
+    pub momentum: f64,
+    /// Threads that decode and augment.
+    #[serde(default = "one")]
+    pub workers: usize,
+    /// Batches prepared ahead.
+    #[serde(default = "four")]
+    pub queue: usize,
+    /// Steps between two lines of metrics.jsonl.
+    #[serde(default = "one_step")]
+    pub log_every: u64,
+    /// Steps between two checkpoints.
+    pub checkpoint_every: u64,
+    /// Latest checkpoints that are kept, besides the best.
+    #[serde(default = "two")]
+    pub keep_last: usize,
+    /// Pair captions with other pictures: the control experiment, in which nothing can be learned.
+    #[serde(default)]
+    pub shuffle_pairs: bool,
+}
+
+/// The `[optimizer]` table: AdamW with linear warm-up and cosine decay.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OptimizerConfig {
+    /// The highest learning rate.
+    pub lr: f64,
+    /// Where warm-up starts.
+    pub warmup_lr: f64,
+    /// Where the cosine ends.
+    pub final_lr: f64,
+    pub warmup_steps: u64,
+    /// Of weights of two or more dimensions; biases, norms and the temperature have none.
+    pub weight_decay: f64,
+    pub betas: [f64; 2],
+    pub epsilon: f64,
+    /// Largest norm of all gradients together.
+    pub clip_norm: f64,
+}
+
+/// The `[tokenizer]` table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenizerConfig {
+    /// A `tokenizer.json`; without it a WordPiece vocabulary is learned from the training captions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<std::path::PathBuf>,
+    /// Size of a learned vocabulary.
+    pub vocab_size: usize,
+}
+
+/// The `[preprocess]` table; the size is the model's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PreprocessConfig {
+    /// Mean and standard deviation of each channel, of pixels in [0, 1].
+    pub mean: [f32; 3],
+    pub std: [f32; 3],
+    /// Cut the centre square instead of squeezing the picture into one.
+    pub crop: bool,
+}
+
+/// The `[eval]` table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EvalConfig {
+    /// Pictures or captions of one forward pass.
+    pub batch_size: usize,
+    /// Captions of each picture that are queries and candidates; 0 for all.
+    pub captions: usize,
+    /// Candidates that the matching head re-ranks, per query.
+    pub rerank: usize,
+    /// Steps between two evaluations on `val`; 0 for none.
+    #[serde(default)]
+    pub every: u64,
+}
+
+/// The `[expected]` table: what was measured with this recipe.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expected {
+    /// The seeds of the runs.
+    pub seeds: Vec<u64>,
+    /// Seconds of the slowest run.
+    pub seconds: f64,
+    pub machine: String,
+    /// `"<split>.<metric>"` to what the runs gave.
+    pub metrics: BTreeMap<String, Measured>,
+}
+
+/// One metric over several runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Measured {
+    pub mean: f64,
+    pub min: f64,
+    pub max: f64,
+    /// How far below `min` a run may fall and still be as expected.
+    pub tolerance: f64,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn one_step() -> u64 {
+    1
+}
+
+fn two() -> usize {
+    2
+}
+
+fn four() -> usize {
+    4
+}
+
+impl Recipe {
+    /// Reads a recipe: the name of one that comes with weft, or the path of a TOML file.
+    pub fn open(name: &str) -> Result<Self> {
+        if let Some((_, text)) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name) {
+            return Self::parse(text).with_context(|| format!("recipe {name}"));
+        }
+        let path = Path::new(name);
+        if !path.exists() {
+            let names: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
+            bail!("no recipe {name}: neither a file nor one of {}", names.join(", "));
+        }
+        Self::read(path)
+    }
+
+    /// Reads a recipe from a TOML file.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        Self::parse(&text).with_context(|| path.display().to_string())
+    }
+
+    /// Parses and checks a recipe.
+    pub fn parse(text: &str) -> Result<Self> {
+        let recipe: Recipe = toml::from_str(text).map_err(|error| explain(&error))?;
+        recipe.validate()?;
+        Ok(recipe)
+    }
+
+    /// The recipe as TOML.
+    pub fn to_toml(&self) -> Result<String> {
+        Ok(toml::to_string_pretty(self)?)
+    }
+
+    /// The same recipe with `assignments` (`table.key=value`, values in TOML's notation, a bare word
+    /// standing for a string) in place of what it had.
+    pub fn with(&self, assignments: &[String]) -> Result<Self> {
+        let mut tree = toml::Table::try_from(self)?;
+        for assignment in assignments {
+            let Some((path, value)) = assignment.split_once('=') else {
+                bail!("--set {assignment}: expected table.key=value");
+            };
+            set(&mut tree, path.trim(), parse_value(value.trim()))?;
+        }
+        let recipe: Recipe = tree.try_into().map_err(|error| explain(&error))?;
+        recipe.validate()?;
+        Ok(recipe)
+    }
+
+    /// Checks what the types alone do not.
+    pub fn validate(&self) -> Result<()> {
+        self.model.validate()?;
+        let train = &self.train;
+        ensure!(train.steps > 0, "train.steps must be at least 1");
+        ensure!(train.batch_size > 1, "train.batch_size must be at least 2: ITC needs negatives");
+        ensure!(train.accumulate > 0, "train.accumulate must be at least 1");
+        ensure!(train.workers > 0, "train.workers must be at least 1");
+        ensure!(train.queue > 0, "train.queue must be at least 1");
+        ensure!(train.log_every > 0, "train.log_every must be at least 1");
+        ensure!(train.checkpoint_every > 0, "train.checkpoint_every must be at least 1");
+        ensure!(train.keep_last > 0, "train.keep_last must be at least 1");
+        ensure!((0.0..=1.0).contains(&train.momentum), "train.momentum must be in [0, 1]");
+        ensure!(self.eval.batch_size > 0, "eval.batch_size must be at least 1");
+        ensure!(self.optimizer.clip_norm > 0.0, "optimizer.clip_norm must be above 0");
+        ensure!(!self.objectives.build().is_empty(), "objectives: at least one is needed");
+        Ok(())
+    }
+
+    /// How pictures reach the model outside training.
+    pub fn preprocessing(&self) -> Preprocess {
+        let PreprocessConfig { mean, std, crop } = self.preprocess.clone();
+        Preprocess { size: self.model.vision.image_size, mean, std, crop }
+    }
+}
+
+/// Puts `value` at `path`; the way there must exist.
+fn set(tree: &mut toml::Table, path: &str, value: toml::Value) -> Result<()> {
+    let mut parts: Vec<&str> = path.split('.').collect();
+    let leaf = parts.pop().unwrap_or_default();
+    let mut table = tree;
+    for part in parts {
+        let known: Vec<String> = table.keys().cloned().collect();
+        table = match table.get_mut(part) {
+            Some(toml::Value::Table(next)) => next,
+            _ => bail!("--set {path}: no table {part:?}{}", nearest(part, &known)),
+        };
+    }
+    // A key may be absent because it is optional; the recipe's own parsing knows those.
+    table.insert(leaf.to_string(), value);
+    Ok(())
+}
+
+fn parse_value(text: &str) -> toml::Value {
+    let parsed: std::result::Result<toml::Table, _> = toml::from_str(&format!("value = {text}"));
+    match parsed.ok().and_then(|mut table| table.remove("value")) {
+        Some(value) => value,
+        None => toml::Value::String(text.to_string()),
+    }
+}
+
+/// The parser's message, and for an unknown key the nearest key that exists.
+fn explain(error: &toml::de::Error) -> anyhow::Error {
+    let message = error.to_string();
+    let quoted: Vec<&str> = error.message().split('`').skip(1).step_by(2).collect();
+    match (error.message().starts_with("unknown field"), quoted.split_first()) {
+        (true, Some((wrong, known))) => {
+            let known: Vec<String> = known.iter().map(|name| name.to_string()).collect();
+            anyhow::anyhow!("{}{}", message.trim_end(), nearest(wrong, &known))
+        }
+        _ => anyhow::anyhow!("{}", message.trim_end()),
+    }
+}
+
+fn nearest(wrong: &str, known: &[String]) -> String {
+    let best = known.iter().min_by_key(|name| strsim::damerau_levenshtein(wrong, name));
+    best.map_or(String::new(), |name| format!("; did you mean {name:?}?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn built_in_recipes_parse_and_survive_a_round_trip() {
+        for (name, text) in BUILT_IN {
+            let recipe = Recipe::parse(text).unwrap_or_else(|error| panic!("{name}: {error:#}"));
+            assert_eq!(recipe.name, name);
+            assert_eq!(Recipe::parse(&recipe.to_toml().unwrap()).unwrap(), recipe);
+        }
+    }
+
+    #[test]
+    fn a_misspelt_key_is_named_with_the_nearest_one() {
+        let text = BUILT_IN[0].1.replace("batch_size", "batchsize");
+        let message = format!("{:#}", Recipe::parse(&text).unwrap_err());
+        assert!(message.contains("batchsize") && message.contains("\"batch_size\""), "{message}");
+    }
+
+    #[test]
+    fn set_overrides_and_refuses() {
+        let recipe = Recipe::open("quick").unwrap();
+        let set = |text: &str| recipe.with(&[text.to_string()]);
+        assert_eq!(set("train.steps=7").unwrap().train.steps, 7);
+        assert_eq!(set("data.source=here").unwrap().data.source, "here");
+        for (bad, expected) in [
+            ("train.stepz=7", "\"steps\""),
+            ("trian.steps=7", "\"train\""),
+            ("train.steps=many", "steps"),
+            ("train.batch_size=1", "at least 2"),
+            ("model.vision.patch_size=7", "not a multiple"),
+            ("nothing", "table.key=value"),
+        ] {
+            let message = format!("{:#}", set(bad).unwrap_err());
+            assert!(message.contains(expected), "{bad}: {message}");
+        }
+    }
+}

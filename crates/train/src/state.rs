@@ -1,0 +1,27 @@
+//! What training changes.
+
+use anyhow::Result;
+use burn::tensor::Device;
+use weft_model::{Backbone, Model, momentum};
+
+use crate::optimizer::AdamW;
+use crate::recipe::Recipe;
+
+/// Model, momentum twin and optimiser.
+pub struct TrainState {
+    /// On the autodiff device.
+    pub model: Model,
+    /// Off the tape.
+    pub twin: Backbone,
+    pub optimizer: AdamW,
+}
+
+impl TrainState {
+    /// The state before the first step; it depends on the recipe and the vocabulary alone.
+    pub fn new(recipe: &Recipe, vocab_size: usize, device: &Device) -> Result<Self> {
+        let device = device.clone().autodiff();
+        let model = recipe.model.init(vocab_size, recipe.seed, &device)?;
+        let twin = momentum::twin(&model.backbone);
+        Ok(Self { model, twin, optimizer: AdamW::new(recipe.optimizer.clone()) })
+    }
+}

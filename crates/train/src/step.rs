@@ -1,0 +1,138 @@
+//! One optimiser step.
+
+use anyhow::{Result, bail};
+use burn::tensor::{Device, Tensor};
+use rand::Rng;
+use weft_data::batch::Batch;
+use weft_data::random::addressed;
+use weft_model::{Model, momentum};
+use weft_objectives::{Objective, PairBatch, Views};
+
+use crate::clip::FlatGradients;
+use crate::device_batch::to_device;
+use crate::metrics_log::Line;
+use crate::recipe::Recipe;
+use crate::schedule::learning_rate;
+use crate::state::TrainState;
+
+/// What does not change from step to step.
+pub struct Stepper {
+    recipe: Recipe,
+    objectives: Vec<Box<dyn Objective + Send + Sync>>,
+    device: Device,
+}
+
+/// A figure, with the name it has in the log.
+type Figure = (&'static str, f64);
+
+impl Stepper {
+    pub fn new(recipe: &Recipe, device: &Device) -> Self {
+        Self {
+            recipe: recipe.clone(),
+            objectives: recipe.objectives.build(),
+            device: device.clone().autodiff(),
+        }
+    }
+
+    /// Takes step `step` (counted from 0) with `train.accumulate` batches. The line that comes back
+    /// is numbered by the steps done.
+    ///
+    /// # Errors
+    ///
+    /// When a loss or a gradient is not finite: names the step and the objective.
+    pub fn step(
+        &self,
+        state: &mut TrainState,
+        batches: &[Batch],
+        step: u64,
+    ) -> Result<Line> {
+        let mut sum: Option<FlatGradients> = None;
+        let mut figures: Vec<Figure> = Vec::new();
+        for (part, batch) in batches.iter().enumerate() {
+            let pairs = to_device(batch, &self.device)?;
+            let (gradients, found) = self.backward(&state.model, &state.twin, &pairs, step, part as u64)?;
+            add(&mut figures, found, 1.0 / batches.len() as f64);
+            sum = Some(match sum {
+                Some(sum) => sum.add(gradients),
+                None => gradients,
+            });
+        }
+        let Some(sum) = sum else { bail!("step {step} has no batch") };
+        let gradients =
+            if batches.len() > 1 { sum.scale(1.0 / batches.len() as f64) } else { sum };
+        let (gradients, norm) = gradients.clip(self.recipe.optimizer.clip_norm);
+        if !norm.is_finite() {
+            bail!("step {}: the norm of the gradients is {norm}, with finite losses", step + 1);
+        }
+        let lr = learning_rate(&self.recipe.optimizer, step, self.recipe.train.steps);
+        // A clone of a module shares its tensors.
+        let model = state.optimizer.step(state.model.clone(), gradients, lr);
+        state.model = model.clamp_temperature();
+        let keep = self.recipe.train.momentum;
+        state.twin = momentum::update(state.twin.clone(), &state.model.backbone, keep);
+
+        let mut line = Line::new(step + 1);
+        for (name, value) in figures {
+            line.push(name, value);
+        }
+        line.push("grad_norm", norm);
+        line.push("lr", lr);
+        Ok(line)
+    }
+
+    /// Losses and gradients of one batch.
+    fn backward(
+        &self,
+        model: &Model,
+        twin: &weft_model::Backbone,
+        pairs: &PairBatch,
+        step: u64,
+        part: u64,
+    ) -> Result<(FlatGradients, Vec<Figure>)> {
+        // Dropout draws from the device's generator; seeded here, it does not depend on what ran
+        // before, so a resumed run draws the same.
+        let place = format!("{part}");
+        self.device.seed(addressed(self.recipe.seed, step, &place, "dropout").next_u64());
+        let negatives = addressed(self.recipe.seed, step, &place, "negatives").next_u64();
+        let mut views = Views::new(model, twin, pairs, negatives);
+
+        let mut total: Option<Tensor<1>> = None;
+        let mut names = Vec::new();
+        let mut values = Vec::new();
+        for objective in &self.objectives {
+            let loss = objective.compute(&mut views);
+            names.push(loss.name);
+            values.push(loss.value.clone().inner());
+            let weighted = loss.value * objective.weight();
+            total = Some(match total {
+                Some(total) => total + weighted,
+                None => weighted,
+            });
+            for (name, value) in loss.figures {
+                names.push(name);
+                values.push(value.inner());
+            }
+        }
+        let Some(total) = total else { bail!("the recipe has no objective") };
+        names.push("loss");
+        values.push(total.clone().inner());
+        // One readback for everything.
+        let values = Tensor::cat(values, 0).into_data();
+        let figures: Vec<Figure> =
+            names.into_iter().zip(values.iter::<f32>().map(f64::from)).collect();
+        if let Some((name, value)) = figures.iter().find(|(_, value)| !value.is_finite()) {
+            bail!("step {}: {name} is {value}", step + 1);
+        }
+        Ok((FlatGradients::take(model, total.backward()), figures))
+    }
+}
+
+fn add(sum: &mut Vec<Figure>, found: Vec<Figure>, weight: f64) {
+    if sum.is_empty() {
+        sum.extend(found.into_iter().map(|(name, value)| (name, value * weight)));
+        return;
+    }
+    for (total, (_, value)) in sum.iter_mut().zip(found) {
+        total.1 += value * weight;
+    }
+}

@@ -1,0 +1,44 @@
+//! Cutting pictures into patches.
+
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::{Device, Tensor};
+use weft_nn::init::linear;
+
+/// A linear map of each patch's pixels: the same numbers as a convolution whose stride is its kernel
+/// (Dosovitskiy et al. 2021, equation 1), as one matrix product.
+#[derive(Module, Debug)]
+pub struct PatchEmbedding {
+    pub projection: Linear,
+    patch_size: usize,
+}
+
+impl PatchEmbedding {
+    pub fn new(patch_size: usize, channels: usize, width: usize, device: &Device) -> Self {
+        Self { projection: linear(channels * patch_size * patch_size, width, device), patch_size }
+    }
+
+    /// Pixels of each patch, patches in reading order.
+    ///
+    /// # Shapes
+    ///
+    /// - `images`: `[batch, channels, height, width]`, sides multiples of the patch size
+    /// - output: `[batch, patches, channels * patch_size^2]`
+    pub fn patches(&self, images: Tensor<4>) -> Tensor<3> {
+        let [batch, channels, height, width] = images.dims();
+        let side = self.patch_size;
+        let (rows, columns) = (height / side, width / side);
+        images
+            .reshape([batch, channels, rows, side, columns, side])
+            .permute([0, 2, 4, 1, 3, 5])
+            .reshape([batch, rows * columns, channels * side * side])
+    }
+
+    /// # Shapes
+    ///
+    /// - `patches`: `[batch, patches, channels * patch_size^2]`
+    /// - output: `[batch, patches, width]`
+    pub fn forward(&self, patches: Tensor<3>) -> Tensor<3> {
+        self.projection.forward(patches)
+    }
+}
