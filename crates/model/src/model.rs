@@ -23,8 +23,10 @@ impl Model {
     pub fn clamp_temperature(mut self) -> Self {
         let (low, high) = TEMPERATURE_RANGE;
         self.temperature = self.temperature.map(|tensor| {
-            let learns = tensor.is_require_grad();
-            let clamped = tensor.detach().clamp(low, high);
+            // Off the tape and back: the clamped value is a leaf like the one it replaces.
+            let (learns, tracked) = (tensor.is_require_grad(), tensor.is_autodiff());
+            let clamped = tensor.inner().clamp(low, high);
+            let clamped = if tracked { clamped.autodiff() } else { clamped };
             if learns { clamped.require_grad() } else { clamped }
         });
         self

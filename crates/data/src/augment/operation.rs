@@ -77,7 +77,9 @@ mod tests {
     use super::*;
 
     fn picture() -> RgbImage {
-        RgbImage::from_fn(24, 24, |x, y| image::Rgb([(x * x / 3) as u8, (y * 5 + y / 12 * 60) as u8, 90]))
+        RgbImage::from_fn(24, 24, |x, y| {
+            image::Rgb([(x * x / 3) as u8, (y * 5 + y / 12 * 60) as u8, 90])
+        })
     }
 
     #[test]
