@@ -21,9 +21,17 @@ pub struct ModelConfig {
     pub projection_width: usize,
     /// Where the learned temperature of that comparison starts (ALBEF: 0.07).
     pub temperature: f64,
+    /// Standard deviation of initial weights. BERT and ViT have 0.02 at width 768; a narrow model
+    /// needs more, or its outputs hardly depend on its input.
+    #[serde(default = "published_std")]
+    pub init_std: f64,
     pub vision: VitConfig,
     pub text: TextEncoderConfig,
     pub fusion: JointFusionConfig,
+}
+
+fn published_std() -> f64 {
+    weft_nn::init::STD
 }
 
 impl ModelConfig {
@@ -38,6 +46,9 @@ impl ModelConfig {
                 "model",
                 format!("temperature {} is not in [{low}, {high}]", self.temperature),
             ));
+        }
+        if self.init_std <= 0.0 {
+            return Err(ConfigError::new("model", "init_std must be above 0"));
         }
         self.vision.validate()?;
         self.text.validate()?;
@@ -70,7 +81,7 @@ impl ModelConfig {
         };
         let temperature =
             Param::from_tensor(Tensor::from_floats([self.temperature as f32], device));
-        Ok(seeded(Model { backbone, temperature, heads }, seed))
+        Ok(seeded(Model { backbone, temperature, heads }, seed, self.init_std))
     }
 }
 

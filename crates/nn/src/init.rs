@@ -26,16 +26,17 @@ pub fn normal() -> Initializer {
     Initializer::Normal { mean: 0.0, std: STD }
 }
 
-/// Draws every weight of `module` (parameters of two or more dimensions) from N(0, 0.02^2) anew,
-/// cut at two standard deviations. A draw depends on `seed` and the parameter's path alone: every
+/// Draws every weight of `module` (parameters of two or more dimensions) from N(0, std^2) anew, cut
+/// at two standard deviations. A draw depends on `seed` and the parameter's path alone: every
 /// backend starts from the same weights, and adding a part leaves the others as they were.
 /// Parameters of one dimension (biases, norms, temperatures) keep what their layers gave them.
-pub fn seeded<M: Module>(module: M, seed: u64) -> M {
-    module.map(&mut Seeder { seed, path: Vec::new() })
+pub fn seeded<M: Module>(module: M, seed: u64, std: f64) -> M {
+    module.map(&mut Seeder { seed, std, path: Vec::new() })
 }
 
 struct Seeder {
     seed: u64,
+    std: f64,
     path: Vec<String>,
 }
 
@@ -47,7 +48,7 @@ impl Seeder {
         let mut rng = ChaCha8Rng::from_seed(hash.finalize().into());
         let normal = Normal::new(0.0f32, 1.0).expect("a unit normal exists");
         let truncated = std::iter::repeat_with(|| normal.sample(&mut rng)).filter(|x| x.abs() < 2.0);
-        truncated.take(count).map(|x| x * STD as f32).collect()
+        truncated.take(count).map(|x| x * self.std as f32).collect()
     }
 }
 
