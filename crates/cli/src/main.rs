@@ -34,19 +34,25 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let command = Cli::parse().command;
+    // On a thread of the pool itself: a thread outside it would sleep through every parallel
+    // operation and be woken after it, thousands of times a step.
+    match rayon::scope(|_| run(command)) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
         Command::Train(args) => train::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Search(args) => search::run(args),
         Command::Embed(args) => embed::run(args),
         Command::Data(args) => data::run(args),
         Command::Doctor(args) => doctor::run(args),
-    };
-    match result {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
     }
 }

@@ -7,10 +7,24 @@ use serde::{Deserialize, Serialize};
 use weft_nn::init::{linear, normal};
 use weft_nn::{ConfigError, Padding, TransformerConfig, TransformerStack};
 
+/// What the fused class token starts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClassToken {
+    /// A learned token alone; the image encoder's class token stays outside.
+    #[default]
+    Learned,
+    /// A learned token plus the image encoder's class token, so that the first layer already has a
+    /// summary of the picture to compare words with.
+    Image,
+}
+
 /// Sizes of a [`JointFusion`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JointFusionConfig {
+    #[serde(default)]
+    pub class_token: ClassToken,
     pub transformer: TransformerConfig,
 }
 
@@ -29,13 +43,15 @@ impl JointFusionConfig {
             image_projection: projection(image_width),
             text_projection: projection(text_width),
             stack: self.transformer.init(device),
+            class_from: self.class_token,
         }
     }
 }
 
 /// A transformer over `[CLS; patches; words]`, so that every patch and every word has a fused output
 /// (MAMO, section 3.1; that it is a concatenation is our reading of its figure). The image encoder's
-/// class token stays outside, and no position is added at this depth: both are our reading, too.
+/// class token is no token of its own here, and no position is added at this depth: both are our
+/// reading, too; where the fused class token starts is a switch, [`ClassToken`].
 #[derive(Module, Debug)]
 pub struct JointFusion {
     pub class_token: Param<Tensor<3>>,
@@ -43,6 +59,8 @@ pub struct JointFusion {
     pub image_projection: Option<Linear>,
     pub text_projection: Option<Linear>,
     pub stack: TransformerStack,
+    #[module(skip)]
+    class_from: ClassToken,
 }
 
 /// The fused representation of a batch of pairs.
@@ -94,11 +112,15 @@ impl JointFusion {
         let [batch, positions, _] = image.dims();
         let patches = positions - 1;
         let device = image.device();
-        let image = project(&self.image_projection, image.narrow(1, 1, patches));
+        let image = project(&self.image_projection, image);
         let text = project(&self.text_projection, text);
         let class = self.class_token.val();
         let [_, _, width] = class.dims();
-        let x = Tensor::cat(vec![class.expand([batch, 1, width]), image, text], 1);
+        let class = match self.class_from {
+            ClassToken::Learned => class.expand([batch, 1, width]),
+            ClassToken::Image => class + image.clone().narrow(1, 0, 1),
+        };
+        let x = Tensor::cat(vec![class, image.narrow(1, 1, patches), text], 1);
         (x, padding.behind(1 + patches, &device), patches)
     }
 }

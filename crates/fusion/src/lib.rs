@@ -2,4 +2,4 @@
 
 pub mod joint;
 
-pub use joint::{Fused, JointFusion, JointFusionConfig};
+pub use joint::{ClassToken, Fused, JointFusion, JointFusionConfig};

@@ -1,8 +1,40 @@
-//! Standardising each row.
+//! Layer norm, and standardising each row.
 
 use burn::tensor::Tensor;
+use burn::tensor::module;
 
-/// `(x - mean(x)) / sqrt(var(x) + epsilon)` over the last dimension: layer norm (Ba et al. 2016)
+/// `(x - mean(x)) / sqrt(var(x) + epsilon) gamma + beta` over the last dimension (Ba et al. 2016).
+///
+/// # Shapes
+///
+/// - input and output: `[..., width]`
+/// - `gamma`, `beta`: `[width]`
+pub fn layer_norm<const D: usize>(
+    x: Tensor<D>,
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+    epsilon: f64,
+) -> Tensor<D> {
+    assert_eq!(x.dims()[D - 1..], gamma.dims(), "the width of gamma");
+    assert_eq!(x.dims()[D - 1..], beta.dims(), "the width of beta");
+    #[cfg(feature = "flex")]
+    {
+        use crate::flex::layer_norm::LayerNormOps;
+        use crate::flex::takes;
+        use burn::backend::Dispatch;
+
+        let [x, gamma, beta] = [x.into_dispatch(), gamma.into_dispatch(), beta.into_dispatch()];
+        if takes(&x) && takes(&gamma) && takes(&beta) {
+            return Tensor::from_dispatch(Dispatch::layer_norm_forward(x, gamma, beta, epsilon));
+        }
+        let [gamma, beta] = [gamma, beta].map(Tensor::from_dispatch);
+        module::layer_norm(Tensor::from_dispatch(x), gamma, Some(beta), epsilon)
+    }
+    #[cfg(not(feature = "flex"))]
+    module::layer_norm(x, gamma, Some(beta), epsilon)
+}
+
+/// `(x - mean(x)) / sqrt(var(x) + epsilon)` over the last dimension: layer norm
 /// without its learned scale and shift. For targets, which must not be learned.
 ///
 /// # Shapes

@@ -1,17 +1,21 @@
 //! Tensor operations that every encoder of weft goes through.
 //!
 //! Each operation stands in a file of its own with its equation and shapes. They are composed of
-//! Burn's operations, so they run and differentiate on every backend; a backend that has something
-//! faster replaces the body here and nothing above changes.
+//! Burn's operations, so they run and differentiate on every backend. On Flex, Burn's CPU backend,
+//! those that cost most are fused: see `flex`, behind the feature of that name.
 
 pub mod attention;
 pub mod cross_entropy;
+#[cfg(feature = "flex")]
+pub mod flex;
+pub mod gelu;
 pub mod layer_norm;
 pub mod mean;
 pub mod normalize;
 
-pub use attention::{Attended, attention};
+pub use attention::{attention, attention_with_weights};
 pub use cross_entropy::{cross_entropy, cross_entropy_soft};
-pub use layer_norm::standardize;
+pub use gelu::gelu;
+pub use layer_norm::{layer_norm, standardize};
 pub use mean::mean;
 pub use normalize::l2_normalize;

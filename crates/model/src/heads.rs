@@ -1,11 +1,11 @@
 //! What pre-training puts on top of the encoders.
 
 use burn::module::{Module, Param};
-use burn::nn::{Initializer, LayerNorm, LayerNormConfig, Linear};
-use burn::tensor::activation::gelu;
+use burn::nn::{Initializer, Linear};
 use burn::tensor::{Device, Tensor};
-use weft_nn::FeedForward;
+use weft_kernels::gelu;
 use weft_nn::init::linear;
+use weft_nn::{FeedForward, LayerNorm, LayerNormConfig};
 
 /// The heads of the pre-training objectives.
 #[derive(Module, Debug)]
@@ -39,7 +39,7 @@ impl MlmHeadConfig {
     pub fn init(&self, device: &Device) -> MlmHead {
         MlmHead {
             transform: linear(self.width, self.embedding_width, device),
-            norm: LayerNormConfig::new(self.embedding_width).with_epsilon(1e-12).init(device),
+            norm: LayerNormConfig { width: self.embedding_width, epsilon: 1e-12 }.init(device),
             bias: Initializer::Zeros.init([self.vocab_size], device),
         }
     }

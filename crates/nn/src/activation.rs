@@ -1,8 +1,9 @@
 //! The activation functions of published encoders.
 
 use burn::tensor::Tensor;
-use burn::tensor::activation::{gelu, gelu_approximate, sigmoid};
+use burn::tensor::activation::{gelu_approximate, sigmoid};
 use serde::{Deserialize, Serialize};
+use weft_kernels::gelu;
 
 /// The non-linearity between the two layers of a feed-forward network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

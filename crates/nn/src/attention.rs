@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear};
 use burn::tensor::{Device, Tensor};
-use weft_kernels::attention;
+use weft_kernels::{attention, attention_with_weights};
 
 use crate::init::linear;
 use crate::padding::Padding;
@@ -52,13 +52,10 @@ impl MultiHeadAttention {
     /// - `x` and the output: `[batch, queries, width]`
     /// - `memory`: `[batch, keys, width]`
     /// - `padding`: of the keys
-    pub fn forward(
-        &self,
-        x: Tensor<3>,
-        memory: Tensor<3>,
-        padding: Option<&Padding>,
-    ) -> Tensor<3> {
-        self.forward_with_weights(x, memory, padding).0
+    pub fn forward(&self, x: Tensor<3>, memory: Tensor<3>, padding: Option<&Padding>) -> Tensor<3> {
+        let bias = padding.map(Padding::bias);
+        let [q, k, v] = self.project(x, memory);
+        self.finish(attention(q, k, v, self.heads, bias))
     }
 
     /// As [`forward`](Self::forward), with the attention weights `[batch, heads, queries, keys]`.
@@ -68,18 +65,19 @@ impl MultiHeadAttention {
         memory: Tensor<3>,
         padding: Option<&Padding>,
     ) -> (Tensor<3>, Tensor<4>) {
-        let [batch, queries, width] = x.dims();
-        let q = self.split(self.query.forward(x));
-        let k = self.split(self.key.forward(memory.clone()));
-        let v = self.split(self.value.forward(memory));
-        let attended = attention(q, k, v, padding.map(Padding::bias));
-        let context = attended.context.swap_dims(1, 2).reshape([batch, queries, width]);
-        (self.dropout.forward(self.output.forward(context)), attended.weights)
+        let bias = padding.map(Padding::bias);
+        let [q, k, v] = self.project(x, memory);
+        let (context, weights) = attention_with_weights(q, k, v, self.heads, bias);
+        (self.finish(context), weights)
     }
 
-    /// `[batch, tokens, width]` to `[batch, heads, tokens, width / heads]`.
-    fn split(&self, x: Tensor<3>) -> Tensor<4> {
-        let [batch, tokens, width] = x.dims();
-        x.reshape([batch, tokens, self.heads, width / self.heads]).swap_dims(1, 2)
+    /// Queries, keys and values; the heads lie beside one another in the width.
+    fn project(&self, x: Tensor<3>, memory: Tensor<3>) -> [Tensor<3>; 3] {
+        let k = self.key.forward(memory.clone());
+        [self.query.forward(x), k, self.value.forward(memory)]
+    }
+
+    fn finish(&self, context: Tensor<3>) -> Tensor<3> {
+        self.dropout.forward(self.output.forward(context))
     }
 }

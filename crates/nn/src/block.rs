@@ -1,7 +1,6 @@
 //! The transformer block.
 
 use burn::module::Module;
-use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +9,7 @@ use crate::activation::Activation;
 use crate::attention::{MultiHeadAttention, MultiHeadAttentionConfig};
 use crate::drop_path::DropPath;
 use crate::feed_forward::{FeedForward, FeedForwardConfig};
+use crate::layer_norm::{LayerNorm, LayerNormConfig};
 use crate::padding::Padding;
 use crate::stack::TransformerStack;
 
@@ -67,10 +67,7 @@ impl TransformerConfig {
             return fail("width, depth and heads must be at least 1".into());
         }
         if !self.width.is_multiple_of(self.heads) {
-            return fail(format!(
-                "width {} is not a multiple of heads {}",
-                self.width, self.heads
-            ));
+            return fail(format!("width {} is not a multiple of heads {}", self.width, self.heads));
         }
         if self.mlp_ratio * (self.width as f64) < 1.0 {
             return fail(format!("mlp_ratio {} leaves no hidden width", self.mlp_ratio));
@@ -90,13 +87,17 @@ impl TransformerConfig {
 
     /// The block at `layer`, counted from 0.
     pub fn init_block(&self, layer: usize, device: &Device) -> TransformerBlock {
-        let norm = || LayerNormConfig::new(self.width).with_epsilon(self.norm_epsilon).init(device);
+        let norm =
+            || LayerNormConfig { width: self.width, epsilon: self.norm_epsilon }.init(device);
         let rate = match self.depth {
             0 | 1 => self.drop_path,
             depth => self.drop_path * layer as f64 / (depth - 1) as f64,
         };
-        let attention =
-            MultiHeadAttentionConfig { width: self.width, heads: self.heads, dropout: self.dropout };
+        let attention = MultiHeadAttentionConfig {
+            width: self.width,
+            heads: self.heads,
+            dropout: self.dropout,
+        };
         let feed_forward = FeedForwardConfig {
             width: self.width,
             hidden: (self.width as f64 * self.mlp_ratio) as usize,
@@ -133,7 +134,9 @@ impl TransformerBlock {
     ///
     /// - input and output: `[batch, tokens, width]`
     pub fn forward(&self, x: Tensor<3>, padding: Option<&Padding>) -> Tensor<3> {
-        self.forward_with_weights(x, padding).0
+        let normed = self.before_attention(x.clone());
+        let attended = self.attention.forward(normed.clone(), normed, padding);
+        self.after_attention(x, attended)
     }
 
     /// As [`forward`](Self::forward), with the attention weights `[batch, heads, tokens, tokens]`.
@@ -142,21 +145,31 @@ impl TransformerBlock {
         x: Tensor<3>,
         padding: Option<&Padding>,
     ) -> (Tensor<3>, Tensor<4>) {
+        let normed = self.before_attention(x.clone());
+        let (attended, weights) =
+            self.attention.forward_with_weights(normed.clone(), normed, padding);
+        (self.after_attention(x, attended), weights)
+    }
+
+    fn before_attention(&self, x: Tensor<3>) -> Tensor<3> {
+        match self.position {
+            NormPosition::Pre => self.attention_norm.forward(x),
+            NormPosition::Post => x,
+        }
+    }
+
+    /// The residual connection of attention and the feed-forward network.
+    fn after_attention(&self, x: Tensor<3>, attended: Tensor<3>) -> Tensor<3> {
+        let x = x + self.drop_path.forward(attended);
         match self.position {
             NormPosition::Pre => {
-                let normed = self.attention_norm.forward(x.clone());
-                let (attended, weights) =
-                    self.attention.forward_with_weights(normed.clone(), normed, padding);
-                let x = x + self.drop_path.forward(attended);
                 let fed = self.feed_forward.forward(self.feed_forward_norm.forward(x.clone()));
-                (x + self.drop_path.forward(fed), weights)
+                x + self.drop_path.forward(fed)
             }
             NormPosition::Post => {
-                let (attended, weights) =
-                    self.attention.forward_with_weights(x.clone(), x.clone(), padding);
-                let x = self.attention_norm.forward(x + self.drop_path.forward(attended));
+                let x = self.attention_norm.forward(x);
                 let fed = self.feed_forward.forward(x.clone());
-                (self.feed_forward_norm.forward(x + self.drop_path.forward(fed)), weights)
+                self.feed_forward_norm.forward(x + self.drop_path.forward(fed))
             }
         }
     }

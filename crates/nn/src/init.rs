@@ -47,7 +47,8 @@ impl Seeder {
         hash.update(self.path.join("."));
         let mut rng = ChaCha8Rng::from_seed(hash.finalize().into());
         let normal = Normal::new(0.0f32, 1.0).expect("a unit normal exists");
-        let truncated = std::iter::repeat_with(|| normal.sample(&mut rng)).filter(|x| x.abs() < 2.0);
+        let truncated =
+            std::iter::repeat_with(|| normal.sample(&mut rng)).filter(|x| x.abs() < 2.0);
         truncated.take(count).map(|x| x * self.std as f32).collect()
     }
 }

@@ -7,6 +7,7 @@ pub mod block;
 pub mod drop_path;
 pub mod feed_forward;
 pub mod init;
+pub mod layer_norm;
 pub mod padding;
 pub mod stack;
 
@@ -15,6 +16,7 @@ pub use attention::{MultiHeadAttention, MultiHeadAttentionConfig};
 pub use block::{NormPosition, TransformerBlock, TransformerConfig};
 pub use drop_path::DropPath;
 pub use feed_forward::{FeedForward, FeedForwardConfig};
+pub use layer_norm::{LayerNorm, LayerNormConfig};
 pub use padding::Padding;
 pub use stack::TransformerStack;
 

@@ -1,10 +1,10 @@
 //! A stack of transformer blocks.
 
 use burn::module::Module;
-use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::tensor::{Device, Tensor};
 
 use crate::block::{NormPosition, TransformerBlock, TransformerConfig};
+use crate::layer_norm::{LayerNorm, LayerNormConfig};
 use crate::padding::Padding;
 
 /// The one encoder stack of weft: image, text and fusion encoders differ in what they put in front
@@ -21,7 +21,7 @@ impl TransformerStack {
         Self {
             blocks: (0..config.depth).map(|layer| config.init_block(layer, device)).collect(),
             norm: (config.norm == NormPosition::Pre).then(|| {
-                LayerNormConfig::new(config.width).with_epsilon(config.norm_epsilon).init(device)
+                LayerNormConfig { width: config.width, epsilon: config.norm_epsilon }.init(device)
             }),
         }
     }

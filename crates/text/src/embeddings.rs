@@ -1,9 +1,10 @@
 //! From token ids to vectors.
 
 use burn::module::{Module, Param};
-use burn::nn::{Dropout, DropoutConfig, Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig};
+use burn::nn::{Dropout, DropoutConfig, Embedding, EmbeddingConfig};
 use burn::tensor::{Device, Int, Tensor};
 use weft_nn::init::normal;
+use weft_nn::{LayerNorm, LayerNormConfig};
 
 /// Configuration of [`TextEmbeddings`].
 #[derive(Debug, Clone, PartialEq)]
@@ -32,7 +33,7 @@ impl TextEmbeddingsConfig {
             word: EmbeddingConfig::new(vocab_size, width).with_initializer(normal()).init(device),
             position: normal().init([max_tokens, width], device),
             token_type: normal().init([1, width], device),
-            norm: LayerNormConfig::new(width).with_epsilon(self.norm_epsilon).init(device),
+            norm: LayerNormConfig { width, epsilon: self.norm_epsilon }.init(device),
             dropout: DropoutConfig::new(self.dropout).init(),
         }
     }

@@ -1,0 +1,198 @@
+//! What a user types, and what comes of it.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::{fail, succeed, summary, train, weft};
+use serde_json::Value;
+
+#[test]
+fn a_run_leaves_everything_and_serves_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let table = succeed(train(&run, 3, &["eval.every=2", "train.checkpoint_every=2"]));
+    for part in ["test_compositions", "test_concepts", "re-ranked", "chance", "report.html"] {
+        assert!(table.contains(part), "{table}");
+    }
+    for file in ["recipe.toml", "metrics.jsonl", "summary.json", "report.html", "splits.json"] {
+        assert!(run.join(file).exists(), "{file}");
+    }
+    assert_eq!(fs::read_dir(run.join("events")).unwrap().count(), 1);
+    let summary = summary(&run);
+    for key in ["recipe", "seed", "steps", "seconds", "samples_per_second", "data_wait_fraction"] {
+        assert!(!summary[key].is_null(), "{key}");
+    }
+    assert!(summary["peak_rss_mib"].as_u64().unwrap() > 10);
+    let metrics = summary["metrics"]["test_compositions"].as_object().unwrap();
+    for direction in ["i2t", "t2i"] {
+        for k in [1, 5, 10] {
+            assert!(metrics.contains_key(&format!("{direction}_r{k}")));
+            assert!(metrics.contains_key(&format!("{direction}_r{k}_reranked")));
+        }
+    }
+    let report = fs::read_to_string(run.join("report.html")).unwrap();
+    assert!(report.contains("Twemoji") && report.contains("data:image/png;base64,"));
+
+    let with = |args: &[&str], more: &[&Path]| {
+        let mut command = weft(args);
+        command.arg("--checkpoint").arg(&run).args(more);
+        command
+    };
+    let json = folder.path().join("eval.json");
+    let again = succeed(with(&["eval", "--json"], &[]).tap(&json));
+    assert!(again.contains("test_concepts"));
+    let results: Vec<Value> = serde_json::from_str(&fs::read_to_string(&json).unwrap()).unwrap();
+    // The same model on the same pictures: the same figures as at the end of training.
+    for result in &results {
+        let split = result["split"].as_str().unwrap();
+        for (name, value) in summary["metrics"][split].as_object().unwrap() {
+            assert_eq!(&result["metrics"][name], value, "{split} {name}");
+        }
+    }
+
+    let page = folder.path().join("found.html");
+    let found = succeed(with(&["search", "a woman surfing", "-k", "4", "--html"], &[]).tap(&page));
+    assert_eq!(found.lines().count(), 1 + 4 + 1, "{found}");
+    assert!(fs::read_to_string(&page).unwrap().contains("a woman surfing"));
+
+    let embeddings = folder.path().join("embeddings.jsonl");
+    succeed(with(&["embed", "--split", "test_concepts", "--out"], &[]).tap(&embeddings));
+    let lines = fs::read_to_string(&embeddings).unwrap();
+    let first: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    assert_eq!(first["kind"], "image");
+    assert_eq!(first["embedding"].as_array().unwrap().len(), 128);
+    assert!(lines.lines().filter(|line| line.contains("\"kind\":\"image\"")).count() == 140);
+
+    // A second run must not replace the first unasked.
+    let error = fail(train(&run, 3, &[]));
+    assert!(error.contains("--overwrite") && error.contains("--resume"), "{error}");
+}
+
+trait Tap {
+    fn tap(self, file: &Path) -> std::process::Command;
+}
+
+/// Puts `file` behind the option that ends the arguments given first.
+impl Tap for std::process::Command {
+    fn tap(self, file: &Path) -> std::process::Command {
+        let args: Vec<_> = self.get_args().map(|arg| arg.to_os_string()).collect();
+        let at = args.iter().position(|arg| arg == "--checkpoint").expect("--checkpoint is there");
+        let mut command = weft(&[]);
+        command.args(&args[..at]).arg(file).args(&args[at..]);
+        command
+    }
+}
+
+/// A folder of `count` pictures with captions.
+fn pictures(folder: &Path, count: u32) {
+    fs::create_dir_all(folder).unwrap();
+    for i in 0..count {
+        let picture = image::RgbImage::from_fn(20 + i % 7, 16, |x, y| {
+            image::Rgb([(i * 40) as u8, (x * 9) as u8, (y * 13) as u8])
+        });
+        picture.save(folder.join(format!("{i:03}.png"))).unwrap();
+        fs::write(folder.join(format!("{i:03}.txt")), format!("picture number {i}\n")).unwrap();
+    }
+}
+
+fn train_on(data: &Path, run: &Path, settings: &[&str]) -> std::process::Command {
+    let mut command = train(run, 2, settings);
+    command.arg("--data").arg(data);
+    command
+}
+
+#[test]
+fn ones_own_pictures_with_one_option() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, run) = (folder.path().join("mine"), folder.path().join("run"));
+    pictures(&data, 120);
+    let table = succeed(train_on(&data, &run, &["tokenizer.vocab_size=60"]));
+    assert!(table.contains("test"), "{table}");
+}
+
+#[test]
+fn bad_records_within_the_budget_are_named_and_past_it_end_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("mine");
+    pictures(&data, 120);
+    fs::write(data.join("007.png"), b"not a picture").unwrap();
+    fs::write(data.join("008.txt"), "  \n").unwrap();
+    fs::write(data.join("009.txt"), [0xff, 0xfe, 0x41]).unwrap();
+    fs::remove_file(data.join("010.txt")).unwrap();
+    let small = ["tokenizer.vocab_size=60"];
+    let error = fail(train_on(&data, &folder.path().join("strict"), &small));
+    for part in ["008", "009", "010", "data.bad_budget", "budget of 1%"] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    let run = folder.path().join("lenient");
+    let settings = ["tokenizer.vocab_size=60", "data.bad_budget=0.05", "train.batch_size=64"];
+    let output = train_on(&data, &run, &settings).output().unwrap();
+    let error = common::text(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    for part in ["invalid UTF-8: 1", "empty caption: 1", "missing file: 1", "010"] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+}
+
+#[test]
+fn mistakes_are_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    fs::create_dir(folder.path().join("empty")).unwrap();
+    fs::write(folder.path().join("pairs.csv"), "picture,words\na.png,hello\n").unwrap();
+    let at = |name: &str| folder.path().join(name);
+    for (command, parts) in [
+        (train(&run, 2, &["trian.steps=3"]), vec!["trian", "\"train\""]),
+        (train(&run, 2, &["train.stepz=3"]), vec!["stepz", "\"steps\""]),
+        (weft(&["train", "quack"]), vec!["quack", "quick"]),
+        (train_on(&at("nowhere"), &run, &[]), vec!["nowhere"]),
+        (train_on(&at("empty"), &run, &[]), vec!["empty", "found"]),
+        (train_on(&at("pairs.csv"), &run, &[]), vec!["image", "picture", "words"]),
+        (weft(&["eval", "--checkpoint", "no-run-here"]), vec!["no-run-here", "train a model first"]),
+    ] {
+        let error = fail(command);
+        for part in parts {
+            assert!(error.contains(part), "{part}: {error}");
+        }
+        assert!(!run.exists(), "a run directory without a run");
+    }
+}
+
+#[test]
+fn a_loss_that_is_not_finite_ends_the_run_and_names_step_objective_and_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let wild = ["optimizer.lr=1e30", "optimizer.warmup_lr=1e30", "optimizer.clip_norm=1e30"];
+    let error = fail(train(&run, 20, &wild));
+    assert!(error.contains("step ") && error.contains(" is "), "{error}");
+    let saved = fs::read_dir(&run)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.to_string_lossy().contains("non-finite-step-"))
+        .expect("the batch's keys are saved");
+    let keys: Vec<String> = serde_json::from_str(&fs::read_to_string(&saved).unwrap()).unwrap();
+    assert_eq!(keys.len(), 8);
+    assert!(error.contains(&saved.file_name().unwrap().to_string_lossy().into_owned()), "{error}");
+}
+
+#[test]
+fn the_doctor_sees_the_processor() {
+    let seen = succeed(weft(&["doctor"]));
+    for part in ["threads", "memory", "cpu       works", "cuda", "wgpu"] {
+        assert!(seen.contains(part), "{seen}");
+    }
+    // This test binary is built for the processor alone; on a GPU build there may be a GPU.
+    if !cfg!(feature = "cuda") {
+        assert!(fail(weft(&["train", "--backend", "cuda"])).contains("--features cuda"));
+    }
+}
+
+#[test]
+fn data_describes_a_data_set() {
+    let described = succeed(weft(&["data", "--show", "1"]));
+    for part in ["3908 pictures", "test_compositions: 300", "near-duplicates"] {
+        assert!(described.contains(part), "{described}");
+    }
+}

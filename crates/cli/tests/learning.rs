@@ -1,0 +1,51 @@
+//! The evaluation knows a model that has learned from one that has not.
+
+mod common;
+
+use std::path::Path;
+
+use common::{succeed, summary, train};
+
+const SPLITS: [(&str, f64); 2] = [("test_compositions", 300.0), ("test_concepts", 140.0)];
+
+/// Percent of R@10 that a ranking by chance passes in one of 10,000 evaluations: its mean and 3.7
+/// standard deviations of a binomial.
+fn ceiling(chance: f64, n: f64) -> f64 {
+    chance + 3.7 * (chance * (100.0 - chance) / n).sqrt()
+}
+
+fn assert_at_chance(run: &Path) {
+    let summary = summary(run);
+    for (split, n) in SPLITS {
+        for name in ["i2t_r10", "t2i_r10"] {
+            let chance = summary["chance"][split][name].as_f64().expect("chance is there");
+            for name in [name.to_string(), format!("{name}_reranked")] {
+                let found = summary["metrics"][split][&name].as_f64().expect("a metric is there");
+                assert!(found <= ceiling(chance, n), "{split} {name}: {found}, chance {chance}");
+            }
+        }
+    }
+}
+
+const LONG: [&str; 4] =
+    ["train.batch_size=32", "optimizer.lr=3e-3", "eval.rerank=10", "train.checkpoint_every=1000"];
+
+#[test]
+fn untrained_and_wrongly_paired_models_are_at_chance_and_a_trained_one_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |name: &str, steps, more: &[&str]| {
+        let run = folder.path().join(name);
+        let settings: Vec<&str> = LONG.iter().chain(more).copied().collect();
+        succeed(train(&run, steps, &settings));
+        run
+    };
+    let still = ["optimizer.lr=0.0", "optimizer.warmup_lr=0.0", "optimizer.final_lr=0.0"];
+    assert_at_chance(&run("untrained", 1, &still));
+    assert_at_chance(&run("shuffled", 250, &["train.shuffle_pairs=true"]));
+
+    let summary = summary(&run("trained", 250, &[]));
+    let (split, n) = SPLITS[0];
+    let chance = summary["chance"][split]["t2i_r10"].as_f64().unwrap();
+    let found = summary["metrics"][split]["t2i_r10"].as_f64().unwrap();
+    assert!(found > 1.5 * ceiling(chance, n), "{found} with the right pairs, chance {chance}");
+}

@@ -1,0 +1,136 @@
+//! Stopping at any moment and going on gives the run that was never stopped.
+
+mod common;
+
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{checkpoints, fail, fingerprint, metrics, succeed, train, weft};
+
+const STEPS: u64 = 40;
+/// Dropout, drop path, augmentation and several workers: whatever could depend on history.
+const SETTINGS: [&str; 8] = [
+    "model.text.transformer.dropout=0.1",
+    "model.fusion.transformer.dropout=0.1",
+    "model.vision.transformer.drop_path=0.1",
+    "augment.flip=0.5",
+    "augment.rand_ops=2",
+    "augment.rand_magnitude=7.0",
+    "train.workers=2",
+    "train.checkpoint_every=8",
+];
+
+fn start(run: &Path) -> Child {
+    let mut command = train(run, STEPS, &SETTINGS);
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("weft starts")
+}
+
+/// Waits until the run has logged `lines` steps.
+fn wait_for(run: &Path, child: &mut Child, lines: usize) {
+    let begun = Instant::now();
+    while metrics(run).len() < lines {
+        assert!(child.try_wait().expect("a child").is_none(), "the run ended too early");
+        assert!(begun.elapsed() < Duration::from_secs(300), "the run does not get on");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn resume(run: &Path) {
+    let mut command = weft(&["train", "--resume"]);
+    command.arg(run);
+    succeed(command);
+}
+
+#[test]
+fn kill_nine_and_ctrl_c_leave_no_trace() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = folder.path().join("whole");
+    succeed(train(&whole, STEPS, &SETTINGS));
+    assert_eq!(metrics(&whole).len() as u64, STEPS);
+
+    let killed = folder.path().join("killed");
+    let mut child = start(&killed);
+    wait_for(&killed, &mut child, 19);
+    child.kill().expect("kill -9");
+    child.wait().expect("a dead child");
+    let reached = metrics(&killed).len() as u64;
+    assert!(reached < STEPS, "the run was over before it was killed");
+    // What a write that was cut short leaves behind is not a checkpoint.
+    std::fs::create_dir(killed.join("checkpoints/.00000099.tmp")).unwrap();
+    resume(&killed);
+    assert_eq!(metrics(&killed), metrics(&whole));
+    assert_eq!(fingerprint(&killed), fingerprint(&whole));
+
+    #[cfg(unix)]
+    {
+        let stopped = folder.path().join("stopped");
+        let mut child = start(&stopped);
+        wait_for(&stopped, &mut child, 11);
+        let killed = std::process::Command::new("kill")
+            .args(["-INT", &child.id().to_string()])
+            .status()
+            .expect("kill is there");
+        assert!(killed.success());
+        assert_eq!(child.wait().expect("a child").code(), Some(130));
+        let done = metrics(&stopped).len() as u64;
+        assert!(done < STEPS);
+        let last = checkpoints(&stopped).pop().expect("Ctrl-C saves");
+        assert!(last.ends_with(format!("{done:08}")), "{} after {done}", last.display());
+        resume(&stopped);
+        assert_eq!(metrics(&stopped), metrics(&whole));
+        assert_eq!(fingerprint(&stopped), fingerprint(&whole));
+    }
+}
+
+#[test]
+fn a_damaged_checkpoint_is_refused_by_name_and_the_one_before_offered() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    succeed(train(&run, 4, &["train.checkpoint_every=2"]));
+    let all = checkpoints(&run);
+    assert_eq!(all.len(), 2);
+    let weights = all[1].join("momentum.safetensors");
+    let mut bytes = std::fs::read(&weights).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&weights, bytes).unwrap();
+
+    let mut command = weft(&["train", "--resume"]);
+    command.arg(&run);
+    let error = fail(command);
+    assert!(error.contains("momentum.safetensors"), "{error}");
+    assert!(error.contains(&format!("--resume {}", all[0].display())), "{error}");
+    // The offer works.
+    resume(&all[0]);
+
+    std::fs::remove_file(all[0].join("optimizer.safetensors")).unwrap();
+    let mut command = weft(&["train", "--resume"]);
+    command.arg(&all[0]);
+    assert!(fail(command).contains("optimizer.safetensors"));
+}
+
+#[test]
+fn resume_takes_no_other_recipe() {
+    let mut command = weft(&["train", "--resume", "somewhere", "--steps", "3"]);
+    let output = command.output().unwrap();
+    assert!(!output.status.success());
+    assert!(common::text(&output.stderr).contains("cannot be used with"));
+}
+
+#[test]
+fn the_number_of_workers_does_not_matter() {
+    let folder = tempfile::tempdir().unwrap();
+    let runs: Vec<_> = [1, 2, 4]
+        .into_iter()
+        .map(|workers| {
+            let run = folder.path().join(workers.to_string());
+            let workers = format!("train.workers={workers}");
+            succeed(train(&run, 6, &["augment.rand_ops=2", "augment.rand_magnitude=7.0", &workers]));
+            metrics(&run)
+        })
+        .collect();
+    assert_eq!(runs[0].len(), 6);
+    assert_eq!(runs[0], runs[1]);
+    assert_eq!(runs[0], runs[2]);
+}

@@ -1,0 +1,99 @@
+//! The joint fusion encoder.
+
+use burn::tensor::{Bool, Device, Distribution, Tensor, TensorData};
+use weft_fusion::{ClassToken, JointFusion, JointFusionConfig};
+use weft_nn::init::seeded;
+use weft_nn::{Activation, NormPosition, Padding, TransformerConfig};
+
+fn fusion() -> JointFusion {
+    fusion_from(ClassToken::Learned)
+}
+
+fn fusion_from(class_token: ClassToken) -> JointFusion {
+    let transformer = TransformerConfig {
+        width: 8,
+        depth: 2,
+        heads: 2,
+        mlp_ratio: 2.0,
+        norm: NormPosition::Pre,
+        activation: Activation::Gelu,
+        dropout: 0.0,
+        drop_path: 0.0,
+        norm_epsilon: 1e-6,
+    };
+    seeded(JointFusionConfig { class_token, transformer }.init(6, 8, &Device::flex()), 1, 0.3)
+}
+
+fn random(shape: [usize; 3]) -> Tensor<3> {
+    Tensor::random(shape, Distribution::Default, &Device::flex())
+}
+
+fn padding(rows: &[[u8; 4]]) -> Padding {
+    let mask: Vec<bool> = rows.iter().flatten().map(|p| *p == 1).collect();
+    let mask = TensorData::new(mask, [rows.len(), 4]);
+    Padding::new(Tensor::<2, Bool>::from_data(mask, &Device::flex()))
+}
+
+fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
+    x.into_data().iter::<f32>().collect()
+}
+
+#[test]
+fn every_position_has_an_output() {
+    let fused =
+        fusion().forward(random([2, 1 + 5, 6]), random([2, 4, 8]), &padding(&[[0; 4], [0; 4]]));
+    assert_eq!(fused.class.dims(), [2, 8]);
+    assert_eq!(fused.image.dims(), [2, 5, 8]);
+    assert_eq!(fused.text.dims(), [2, 4, 8]);
+}
+
+#[test]
+fn only_what_the_widths_need_is_projected() {
+    let fusion = fusion();
+    assert!(fusion.image_projection.is_some());
+    assert!(fusion.text_projection.is_none());
+}
+
+#[test]
+fn padded_words_do_not_matter_and_words_do() {
+    let fusion = fusion();
+    let (image, text) = (random([1, 6, 6]), random([1, 4, 8]));
+    let changed = text.clone().slice_assign([0..1, 3..4, 0..8], random([1, 1, 8]) * 9.0);
+    let class = |text: &Tensor<3>, padding: &Padding| {
+        values(fusion.forward(image.clone(), text.clone(), padding).class)
+    };
+    let padded = padding(&[[0, 0, 0, 1]]);
+    assert_eq!(class(&text, &padded), class(&changed, &padded));
+    let whole = padding(&[[0, 0, 0, 0]]);
+    assert_ne!(class(&text, &whole), class(&changed, &whole));
+}
+
+#[test]
+fn the_image_encoders_class_token_is_used_only_where_asked() {
+    let (image, text) = (random([1, 6, 6]), random([1, 4, 8]));
+    let changed = image.clone().slice_assign([0..1, 0..1, 0..6], random([1, 1, 6]) * 9.0);
+    let padding = padding(&[[0; 4]]);
+    let class = |from, image: &Tensor<3>| {
+        values(fusion_from(from).forward(image.clone(), text.clone(), &padding).class)
+    };
+    assert_eq!(class(ClassToken::Learned, &image), class(ClassToken::Learned, &changed));
+    assert_ne!(class(ClassToken::Image, &image), class(ClassToken::Image, &changed));
+}
+
+#[test]
+fn weights_are_of_words_on_patches() {
+    let fusion = fusion();
+    let (image, text) = (random([2, 6, 6]), random([2, 4, 8]));
+    let padding = padding(&[[0, 0, 0, 1], [0; 4]]);
+    let (fused, weights) = fusion.forward_with_weights(image.clone(), text.clone(), &padding);
+    assert_eq!(weights.len(), 2);
+    assert_eq!(weights[0].dims(), [2, 2, 4, 5]);
+    // Part of a row that sums to 1 over [CLS], patches and words.
+    for row in values(weights[1].clone()).chunks(5) {
+        let sum: f32 = row.iter().sum();
+        assert!(row.iter().all(|w| *w > 0.0) && sum < 1.0, "{row:?}");
+    }
+    let without = fusion.forward(image, text, &padding);
+    let difference = (fused.class - without.class).abs().max().into_scalar::<f32>();
+    assert!(difference < 1e-5, "{difference}");
+}

@@ -1,0 +1,114 @@
+//! Layer norm against Burn's, against slopes and against itself.
+
+mod common;
+
+use burn::tensor::{Device, Tensor, TensorData, module};
+use common::*;
+use weft_kernels::layer_norm;
+
+/// Both sum rows of at most 768 numbers of size 2 in f32, in different orders.
+const TOLERANCE: f32 = 2e-6;
+/// Column sums over thousands of rows, in different orders.
+const TOLERANCE_OF_SUMS: f32 = 1e-5;
+const EPSILON: f64 = 1e-6;
+
+type Norm<const D: usize> = fn(Tensor<D>, Tensor<1>, Tensor<1>) -> Tensor<D>;
+
+fn fused<const D: usize>(x: Tensor<D>, gamma: Tensor<1>, beta: Tensor<1>) -> Tensor<D> {
+    layer_norm(x, gamma, beta, EPSILON)
+}
+
+fn composed<const D: usize>(x: Tensor<D>, gamma: Tensor<1>, beta: Tensor<1>) -> Tensor<D> {
+    module::layer_norm(x, gamma, Some(beta), EPSILON)
+}
+
+/// The output and the gradients of `x`, `gamma` and `beta`.
+fn run<const D: usize>(x: Tensor<D>, norm: Norm<D>) -> [Vec<f32>; 4] {
+    let device = x.device();
+    let width = x.dims()[D - 1];
+    let x = x.require_grad();
+    let gamma = random(&mut rng(11), [width], &device).require_grad();
+    let beta = random(&mut rng(12), [width], &device).require_grad();
+    let weights = random(&mut rng(13), x.dims(), &device);
+    let y = norm(x.clone(), gamma.clone(), beta.clone());
+    let grads = (y.clone() * weights).sum().backward();
+    [
+        numbers(y.inner()),
+        numbers(x.grad(&grads).unwrap()),
+        numbers(gamma.grad(&grads).unwrap()),
+        numbers(beta.grad(&grads).unwrap()),
+    ]
+}
+
+fn agree<const D: usize>(x: Tensor<D>) {
+    let (got, expected) = (run(x.clone(), fused), run(x, composed));
+    for (index, (got, expected)) in got.iter().zip(&expected).enumerate() {
+        let tolerance = if index < 2 { TOLERANCE } else { TOLERANCE_OF_SUMS };
+        let difference = difference(got, expected);
+        assert!(difference <= tolerance, "output {index}: {difference}");
+    }
+}
+
+#[test]
+fn agrees_with_burn() {
+    // A width of 2 standardises to +-1 exactly, where gradients cancel; widths from 5 do not.
+    for shape in [[1, 1, 5], [3, 5, 7], [2, 37, 128], [64, 81, 128], [3, 65, 33], [2, 197, 768]] {
+        agree(random(&mut rng(1), shape, &autodiff()));
+    }
+    agree(random(&mut rng(2), [130, 17], &autodiff()));
+}
+
+#[test]
+fn takes_views() {
+    let x = random(&mut rng(3), [6, 10, 9], &autodiff());
+    agree(x.clone().swap_dims(0, 1));
+    agree(x.clone().narrow(1, 3, 5));
+    agree(x.narrow(2, 1, 8));
+}
+
+#[test]
+fn one_number_standardises_to_zero() {
+    let [y, dx, dgamma, _] = run(random(&mut rng(4), [3, 4, 1], &autodiff()), fused);
+    let beta = numbers(random(&mut rng(12), [1], &Device::flex()))[0];
+    assert_eq!(y, [beta; 12]);
+    assert_eq!(dx, [0.0; 12]);
+    assert_eq!(dgamma, [0.0]);
+}
+
+#[test]
+fn slopes() {
+    let shape = [7, 19];
+    let device = Device::flex();
+    let start = numbers(random(&mut rng(5), shape, &device));
+    let [_, dx, dgamma, dbeta] = run(random(&mut rng(5), shape, &autodiff()), fused);
+    let gamma = numbers(random(&mut rng(11), [19], &device));
+    let beta = numbers(random(&mut rng(12), [19], &device));
+    let weights = numbers(random(&mut rng(13), shape, &device));
+    let loss = |x: Vec<f32>, gamma: Vec<f32>, beta: Vec<f32>| {
+        let x = Tensor::<2>::from_data(TensorData::new(x, shape), &device);
+        let [gamma, beta] = [gamma, beta].map(|x| Tensor::from_floats(x.as_slice(), &device));
+        let y = numbers(fused(x, gamma, beta));
+        y.iter().zip(&weights).map(|(y, w)| f64::from(*y) * f64::from(*w)).sum()
+    };
+    let rng = &mut rng(6);
+    check_slope(rng, &start, &dx, |x| loss(x, gamma.clone(), beta.clone()));
+    check_slope(rng, &gamma, &dgamma, |gamma| loss(start.clone(), gamma, beta.clone()));
+    check_slope(rng, &beta, &dbeta, |beta| loss(start.clone(), gamma.clone(), beta));
+}
+
+#[test]
+fn threads_do_not_change_a_bit() {
+    let one = || run(random(&mut rng(7), [16, 37, 131], &autodiff()), fused);
+    assert_eq!(with_threads(1, one), with_threads(2, one));
+}
+
+#[test]
+fn other_dtypes_are_composed() {
+    use burn::tensor::FloatDType;
+    let device = Device::flex();
+    let [x, gamma, beta] = [21, 22, 23].map(|seed| random(&mut rng(seed), [16], &device));
+    let expected = numbers(fused(x.clone(), gamma.clone(), beta.clone()));
+    let wide = |x: Tensor<1>| x.cast(FloatDType::F64);
+    let y = fused(wide(x), wide(gamma), wide(beta)).cast(FloatDType::F32);
+    assert!(difference(&numbers(y), &expected) <= TOLERANCE);
+}

@@ -1,0 +1,133 @@
+//! Weights in and out, the momentum twin, and the temperature.
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Device, Tensor};
+use weft_fusion::JointFusionConfig;
+use weft_model::{Model, ModelConfig, momentum, weights};
+use weft_nn::{Activation, NormPosition, TransformerConfig};
+use weft_text::TextEncoderConfig;
+use weft_vision::{MaskMode, VitConfig};
+
+fn config() -> ModelConfig {
+    let transformer = |norm| TransformerConfig {
+        width: 8,
+        depth: 1,
+        heads: 2,
+        mlp_ratio: 2.0,
+        norm,
+        activation: Activation::Gelu,
+        dropout: 0.0,
+        drop_path: 0.0,
+        norm_epsilon: 1e-6,
+    };
+    ModelConfig {
+        projection_width: 4,
+        temperature: 0.07,
+        init_std: 0.02,
+        vision: VitConfig {
+            image_size: 8,
+            patch_size: 4,
+            mask_mode: MaskMode::Drop,
+            transformer: transformer(NormPosition::Pre),
+        },
+        text: TextEncoderConfig { max_tokens: 4, transformer: transformer(NormPosition::Post) },
+        fusion: JointFusionConfig { class_token: Default::default(), transformer: transformer(NormPosition::Pre) },
+    }
+}
+
+fn model(seed: u64) -> Model {
+    config().init(10, seed, &Device::flex().autodiff()).unwrap()
+}
+
+#[derive(Default)]
+struct Values(Vec<Vec<f32>>);
+
+impl ModuleVisitor for Values {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.0.push(param.val().inner().into_data().iter::<f32>().collect());
+    }
+}
+
+fn values<M: Module>(module: &M) -> Vec<Vec<f32>> {
+    let mut values = Values::default();
+    module.visit(&mut values);
+    values.0
+}
+
+#[test]
+fn weights_come_back_bit_for_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let (saved, mut loaded) = (model(1), model(2));
+    assert_ne!(values(&saved), values(&loaded));
+    weights::save(&saved, &path).unwrap();
+    weights::load(&mut loaded, &path).unwrap();
+    assert_eq!(values(&saved), values(&loaded));
+}
+
+#[test]
+fn weights_of_another_shape_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    weights::save(&model(1), &path).unwrap();
+    let mut other = config().init(11, 1, &Device::flex()).unwrap();
+    let message = weights::load(&mut other, &path).unwrap_err().to_string();
+    assert!(message.contains("model.safetensors") && message.contains("word"), "{message}");
+    // A part of a model is not a model.
+    weights::save(&model(1).heads, &path).unwrap();
+    assert!(weights::load(&mut model(1), &path).is_err());
+    std::fs::write(&path, b"not safetensors").unwrap();
+    assert!(weights::load(&mut model(1), &path).is_err());
+}
+
+#[test]
+fn the_twin_follows_by_the_moving_average() {
+    let (online, start) = (model(1), model(2));
+    let twin = momentum::twin(&start.backbone);
+    assert!(!twin.class_is_on_tape());
+    let before = values(&twin);
+    let goal = values(&online.backbone);
+    let after = values(&momentum::update(twin, &online.backbone, 0.75));
+    for ((before, goal), after) in before.iter().zip(&goal).zip(&after) {
+        for ((before, goal), after) in before.iter().zip(goal).zip(after) {
+            assert!((0.75 * before + 0.25 * goal - after).abs() < 1e-7);
+        }
+    }
+}
+
+trait OnTape {
+    fn class_is_on_tape(&self) -> bool;
+}
+
+impl OnTape for weft_model::Backbone {
+    fn class_is_on_tape(&self) -> bool {
+        self.vision.class_token.val().is_autodiff()
+    }
+}
+
+#[test]
+fn the_temperature_is_clamped_and_still_learns() {
+    for (start, expected) in [(0.0001, 0.001), (0.07, 0.07), (3.0, 0.5)] {
+        let mut model = model(1);
+        let device = Device::flex().autodiff();
+        model.temperature = Param::from_tensor(Tensor::from_floats([start], &device));
+        let model = model.clamp_temperature();
+        let tensor = model.temperature.val();
+        assert!((tensor.clone().inner().into_scalar::<f32>() - expected).abs() < 1e-7);
+        assert!(tensor.is_require_grad());
+        let gradients = (tensor.clone() * 3.0).backward();
+        assert_eq!(tensor.grad(&gradients).unwrap().into_scalar::<f32>(), 3.0);
+    }
+}
+
+#[test]
+fn embeddings_have_unit_length() {
+    let model = model(1).valid();
+    let images = Tensor::<4>::ones([3, 3, 8, 8], &Device::flex());
+    let embedded = model.backbone.image_embedding(model.backbone.vision.forward(images));
+    assert_eq!(embedded.dims(), [3, 4]);
+    for row in embedded.into_data().iter::<f32>().collect::<Vec<_>>().chunks(4) {
+        let length: f32 = row.iter().map(|x| x * x).sum();
+        assert!((length - 1.0).abs() < 1e-5);
+    }
+}

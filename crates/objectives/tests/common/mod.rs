@@ -1,0 +1,86 @@
+//! A model and a batch small enough for finite differences.
+
+use burn::tensor::Device;
+use weft_fusion::JointFusionConfig;
+use weft_model::{Backbone, Model, ModelConfig, momentum};
+use weft_nn::{Activation, NormPosition, TransformerConfig};
+use weft_objectives::PairBatch;
+use weft_objectives::batch::HostPairs;
+use weft_text::TextEncoderConfig;
+use weft_vision::{MaskMode, VitConfig};
+
+pub const VOCABULARY: usize = 12;
+pub const BATCH: usize = 4;
+const SIZE: usize = 8;
+const PATCHES: usize = 4;
+const TOKENS: usize = 5;
+
+fn transformer(width: usize, norm: NormPosition) -> TransformerConfig {
+    TransformerConfig {
+        width,
+        depth: 1,
+        heads: 2,
+        mlp_ratio: 2.0,
+        norm,
+        activation: Activation::Gelu,
+        dropout: 0.0,
+        drop_path: 0.0,
+        norm_epsilon: 1e-6,
+    }
+}
+
+/// Widths differ, so that a projection in the wrong place shows.
+pub fn config(mask_mode: MaskMode) -> ModelConfig {
+    ModelConfig {
+        projection_width: 6,
+        temperature: 0.2,
+        init_std: 0.3,
+        vision: VitConfig {
+            image_size: SIZE,
+            patch_size: 4,
+            mask_mode,
+            transformer: transformer(8, NormPosition::Pre),
+        },
+        text: TextEncoderConfig {
+            max_tokens: TOKENS,
+            transformer: transformer(10, NormPosition::Post),
+        },
+        fusion: JointFusionConfig { class_token: Default::default(), transformer: transformer(12, NormPosition::Pre) },
+    }
+}
+
+/// An online model and a momentum twin that has drifted from it.
+pub fn models(mask_mode: MaskMode, device: &Device) -> (Model, Backbone) {
+    let config = config(mask_mode);
+    let model = config.init(VOCABULARY, 1, &device.clone().autodiff()).unwrap();
+    let other = config.init(VOCABULARY, 2, &device.clone().autodiff()).unwrap();
+    let twin = momentum::update(momentum::twin(&other.backbone), &model.backbone, 0.5);
+    (model, twin)
+}
+
+pub fn batch(device: &Device) -> PairBatch {
+    let wave = |i: usize| ((i * 7919 % 1000) as f32 / 500.0) - 1.0;
+    let images: Vec<f32> = (0..BATCH * 3 * SIZE * SIZE).map(wave).collect();
+    // [CLS] words [SEP] padding, captions of different lengths.
+    let ids = [2, 5, 6, 3, 0, 2, 7, 8, 9, 3, 2, 10, 3, 0, 0, 2, 11, 5, 3, 0];
+    let padding: Vec<bool> = ids.iter().map(|id| *id == 0).collect();
+    let text_mask: Vec<bool> =
+        [0, 1, 0, 0, 0, 0, 0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0].map(|m| m == 1).to_vec();
+    let masked_ids: Vec<i32> =
+        ids.iter().zip(&text_mask).map(|(id, masked)| if *masked { 4 } else { *id }).collect();
+    let image_mask: Vec<bool> =
+        [1, 1, 0, 1, 0, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 0].map(|m| m == 1).to_vec();
+    let captions: Vec<String> = (0..BATCH).map(|i| format!("caption {i}")).collect();
+    assert_eq!(image_mask.len(), BATCH * PATCHES);
+    let pairs = HostPairs {
+        images: &images,
+        image_size: SIZE,
+        image_mask: &image_mask,
+        ids: &ids,
+        masked_ids: &masked_ids,
+        padding: &padding,
+        text_mask: &text_mask,
+        captions: &captions,
+    };
+    PairBatch::new(&pairs, device).unwrap()
+}

@@ -1,0 +1,128 @@
+//! The gradient of each objective against finite differences, parameter by parameter.
+
+mod common;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use weft_model::{Backbone, Model};
+use weft_objectives::{Objective, Objectives, PairBatch, Views};
+use weft_vision::MaskMode;
+
+const SEED: u64 = 3;
+
+fn objectives() -> Vec<Box<dyn Objective + Send + Sync>> {
+    let toml = "[itc]\n[itm]\n[mlm]\n[mrm]\n[mim]\n";
+    let all: Objectives = toml::from_str(toml).unwrap();
+    all.build()
+}
+
+fn loss(objective: &dyn Objective, model: &Model, twin: &Backbone, batch: &PairBatch) -> Tensor<1> {
+    objective.compute(&mut Views::new(model, twin, batch, SEED)).value
+}
+
+fn value(objective: &dyn Objective, model: &Model, twin: &Backbone, batch: &PairBatch) -> f64 {
+    f64::from(loss(objective, model, twin, batch).inner().into_scalar::<f32>())
+}
+
+/// Path and gradient of each parameter; no gradient counts as zero.
+struct Collect<'a> {
+    gradients: &'a Gradients,
+    path: Vec<String>,
+    found: Vec<(String, Vec<f32>)>,
+}
+
+impl ModuleVisitor for Collect<'_> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.into());
+    }
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let tensor = param.val();
+        let gradient = match tensor.grad(self.gradients) {
+            Some(gradient) => gradient.into_data().iter::<f32>().collect(),
+            None => vec![0.0; tensor.shape().num_elements()],
+        };
+        self.found.push((self.path.join("."), gradient));
+    }
+}
+
+/// Moves one parameter along a direction.
+struct Nudge<'a> {
+    index: usize,
+    at: usize,
+    direction: &'a [f32],
+    distance: f64,
+}
+
+impl ModuleMapper for Nudge<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let at = self.at;
+        self.at += 1;
+        if at != self.index {
+            return param;
+        }
+        let (id, tensor, mapper) = param.consume();
+        let direction = TensorData::new(self.direction.to_vec(), tensor.shape());
+        let direction = Tensor::<D>::from_data(direction, &tensor.device());
+        Param::from_mapped_value(id, tensor + direction * self.distance, mapper)
+    }
+}
+
+/// Along its own gradient's direction the loss must grow at the gradient's length; along a fixed
+/// other direction at the inner product. A gradient that is too small, too large, missing or of the
+/// wrong place fails one of the two.
+fn check(mask_mode: MaskMode) {
+    let device = Device::flex();
+    let (model, twin) = common::models(mask_mode, &device);
+    let batch = common::batch(&device);
+    for objective in objectives() {
+        let gradients = loss(objective.as_ref(), &model, &twin, &batch).backward();
+        let mut collect = Collect { gradients: &gradients, path: Vec::new(), found: Vec::new() };
+        model.visit(&mut collect);
+        let plain = model.valid();
+        let mut moved = 0;
+        for (index, (path, gradient)) in collect.found.iter().enumerate() {
+            let length = gradient.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
+            let along = |distance: f64, direction: &[f32]| {
+                let mut nudge = Nudge { index, at: 0, direction, distance };
+                value(objective.as_ref(), &plain.clone().map(&mut nudge), &twin, &batch)
+            };
+            let count = gradient.len() as f64;
+            let other: Vec<f32> = (0..gradient.len())
+                .map(|i| (if i * 31 % 7 < 3 { 1.0 } else { -1.0 }) / count.sqrt() as f32)
+                .collect();
+            let mut directions = vec![other];
+            if length > 1e-5 {
+                moved += 1;
+                directions.push(gradient.iter().map(|g| g / length as f32).collect());
+            }
+            for direction in directions {
+                let expected: f64 =
+                    gradient.iter().zip(&direction).map(|(g, d)| f64::from(g * d)).sum();
+                // Central differences: the error is rounding of the loss over the distance
+                // (3e-7 / 4e-3) plus the third derivative times the distance squared.
+                let step = 2e-3;
+                let found = (along(step, &direction) - along(-step, &direction)) / (2.0 * step);
+                let tolerance = 4e-4 + 1e-2 * expected.abs();
+                assert!(
+                    (found - expected).abs() < tolerance,
+                    "{} ({mask_mode:?}) {path}: gradient {expected}, differences {found}",
+                    objective.name()
+                );
+            }
+        }
+        assert!(moved > 10, "{}: only {moved} parameters have a gradient", objective.name());
+    }
+}
+
+#[test]
+fn every_objective_with_mask_tokens() {
+    check(MaskMode::Token);
+}
+
+#[test]
+fn every_objective_with_dropped_patches() {
+    check(MaskMode::Drop);
+}

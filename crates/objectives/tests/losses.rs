@@ -1,0 +1,126 @@
+//! Each loss against its equation in plain Rust.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use proptest::prelude::*;
+use weft_objectives::{itc, itm, mim, mlm, mrm};
+
+fn tensor(values: &[f32], width: usize) -> Tensor<2> {
+    let shape = [values.len() / width, width];
+    Tensor::from_data(TensorData::new(values.to_vec(), shape), &Device::flex())
+}
+
+fn scalar(x: Tensor<1>) -> f64 {
+    f64::from(x.into_scalar::<f32>())
+}
+
+/// `-log softmax(row)[class]`, in double precision.
+fn cross_entropy(row: impl Iterator<Item = f32> + Clone, class: usize) -> f64 {
+    let row: Vec<f64> = row.map(f64::from).collect();
+    let highest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let total: f64 = row.iter().map(|x| (x - highest).exp()).sum();
+    highest + total.ln() - row[class]
+}
+
+/// Six digits: f32 sums of at most a few hundred terms.
+fn close(found: f64, expected: f64) -> bool {
+    (found - expected).abs() <= 1e-5 * (1.0 + expected.abs())
+}
+
+fn values(count: usize) -> impl Strategy<Value = Vec<f32>> {
+    proptest::collection::vec(-20.0f32..20.0, count)
+}
+
+#[test]
+fn itc_by_hand() {
+    // Both directions of [[2, 0], [0, 2]]: log(1 + e^-2) each.
+    let loss = scalar(itc::itc_loss(tensor(&[2.0, 0.0, 0.0, 2.0], 2)));
+    assert!(close(loss, (1.0 + (-2.0f64).exp()).ln()), "{loss}");
+    // Picture 0 sees caption 0 at 1 and caption 1 at 3, and so on; the directions differ.
+    let loss = scalar(itc::itc_loss(tensor(&[1.0, 3.0, 0.0, 2.0], 2)));
+    let rows = (1.0 + 2f64.exp()).ln() + (1.0 + (-2f64).exp()).ln();
+    let columns = (1.0 + (-1f64).exp()).ln() + (1.0 + 1f64.exp()).ln();
+    assert!(close(loss, (rows / 2.0 + columns / 2.0) / 2.0), "{loss}");
+}
+
+#[test]
+fn a_uniform_model_is_at_the_logarithm_of_its_choices() {
+    assert!(close(scalar(itc::itc_loss(tensor(&[0.5; 64], 8))), 8f64.ln()));
+    assert!(close(scalar(itm::itm_loss(tensor(&[0.0; 8], 2), tensor(&[0.0; 16], 2))), 2f64.ln()));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn itc(similarity in values(49)) {
+        let n = 7;
+        let expected: f64 = (0..n)
+            .map(|i| {
+                let row = similarity[i * n..(i + 1) * n].iter().copied();
+                let column = (0..n).map(|j| similarity[j * n + i]);
+                (cross_entropy(row, i) + cross_entropy(column, i)) / 2.0
+            })
+            .sum::<f64>()
+            / n as f64;
+        let found = scalar(itc::itc_loss(tensor(&similarity, n)));
+        prop_assert!(close(found, expected), "{found} {expected}");
+    }
+
+    #[test]
+    fn itm(positives in values(6), negatives in values(10)) {
+        let sum = |rows: &[f32], class| -> f64 {
+            rows.chunks(2).map(|row| cross_entropy(row.iter().copied(), class)).sum()
+        };
+        let expected = (sum(&positives, 1) + sum(&negatives, 0)) / 8.0;
+        let found = scalar(itm::itm_loss(tensor(&positives, 2), tensor(&negatives, 2)));
+        prop_assert!(close(found, expected), "{found} {expected}");
+    }
+
+    #[test]
+    fn mlm(logits in values(55), words in proptest::collection::vec(0usize..11, 5)) {
+        let expected = logits
+            .chunks(11)
+            .zip(&words)
+            .map(|(row, word)| cross_entropy(row.iter().copied(), *word))
+            .sum::<f64>()
+            / 5.0;
+        let ids: Vec<i32> = words.iter().map(|word| *word as i32).collect();
+        let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [5]), &Device::flex());
+        let found = scalar(mlm::mlm_loss(tensor(&logits, 11), ids));
+        prop_assert!(close(found, expected), "{found} {expected}");
+    }
+
+    #[test]
+    fn mrm_and_mim(image in values(24), target in values(24), text in values(8), words in values(8)) {
+        let mean = |a: &[f32], b: &[f32], f: &dyn Fn(f64) -> f64| {
+            a.iter().zip(b).map(|(a, b)| f(f64::from(*a) - f64::from(*b))).sum::<f64>()
+                / a.len() as f64
+        };
+        let squares = |a: &[f32], b: &[f32]| mean(a, b, &|d| d * d);
+        let expected = squares(&image, &target) + squares(&text, &words);
+        let found = scalar(mrm::mrm_loss(
+            tensor(&image, 4), tensor(&target, 4), tensor(&text, 4), tensor(&words, 4),
+        ));
+        prop_assert!(close(found, expected), "{found} {expected}");
+        let expected = mean(&image, &target, &f64::abs);
+        let found = scalar(mim::mim_loss(tensor(&image, 4), tensor(&target, 4)));
+        prop_assert!(close(found, expected), "{found} {expected}");
+    }
+
+    #[test]
+    fn spread_is_the_mean_standard_deviation(target in values(30)) {
+        let deviation = |d: usize| {
+            let column: Vec<f64> = target.iter().skip(d).step_by(5).map(|x| f64::from(*x)).collect();
+            let mean = column.iter().sum::<f64>() / 6.0;
+            (column.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 6.0).sqrt()
+        };
+        let expected = (0..5).map(deviation).sum::<f64>() / 5.0;
+        let found = scalar(mrm::target_spread(tensor(&target, 5)));
+        prop_assert!(close(found, expected), "{found} {expected}");
+    }
+}
+
+#[test]
+fn a_collapsed_target_has_no_spread() {
+    assert!(scalar(mrm::target_spread(tensor(&[1.0, -2.0, 1.0, -2.0], 2))) < 1e-6);
+}

@@ -1,0 +1,64 @@
+//! A step computes each pass once, and only those that its objectives ask for.
+
+mod common;
+
+use burn::tensor::Device;
+use weft_objectives::{ImageView, Objectives, Pass, TextView, Views};
+use weft_vision::MaskMode;
+
+fn passes(toml: &str) -> Vec<Pass> {
+    let device = Device::flex();
+    let (model, twin) = common::models(MaskMode::Drop, &device);
+    let batch = common::batch(&device);
+    let mut views = Views::new(&model, &twin, &batch, 0);
+    let objectives: Objectives = toml::from_str(toml).unwrap();
+    for objective in objectives.build() {
+        objective.compute(&mut views);
+    }
+    views.passes().to_vec()
+}
+
+#[test]
+fn mamo_makes_each_of_its_passes_once() {
+    use ImageView as I;
+    use TextView as T;
+    let mut found = passes("[itc]\n[itm]\n[mlm]\n[mrm]\n[mim]");
+    // methods.md, A.3: four online encodings, four fusions, three momentum passes.
+    let mut expected = vec![
+        Pass::Image(I::Clean),
+        Pass::Image(I::Masked),
+        Pass::Text(T::Clean),
+        Pass::Text(T::Masked),
+        Pass::Fused(I::Clean, T::Clean),
+        Pass::Fused(I::Masked, T::Clean),
+        Pass::Fused(I::Clean, T::Masked),
+        Pass::Negatives,
+        Pass::MomentumImage,
+        Pass::MomentumText,
+        Pass::MomentumFused,
+    ];
+    let key = |pass: &Pass| format!("{pass:?}");
+    found.sort_by_key(key);
+    expected.sort_by_key(key);
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn an_objective_alone_makes_only_what_it_needs() {
+    use ImageView as I;
+    use TextView as T;
+    assert_eq!(passes("[itc]"), [Pass::Image(I::Clean), Pass::Text(T::Clean)]);
+    assert_eq!(
+        passes("[mlm]"),
+        [Pass::Image(I::Clean), Pass::Text(T::Masked), Pass::Fused(I::Clean, T::Masked)]
+    );
+    assert_eq!(
+        passes("[mim]"),
+        [
+            Pass::MomentumImage,
+            Pass::Image(I::Masked),
+            Pass::Text(T::Clean),
+            Pass::Fused(I::Masked, T::Clean)
+        ]
+    );
+}

@@ -1,0 +1,137 @@
+//! The vision transformer's patches and masks.
+
+use burn::tensor::module::conv2d;
+use burn::tensor::ops::ConvOptions;
+use burn::tensor::{Device, Distribution, Tensor};
+use weft_nn::init::seeded;
+use weft_nn::{Activation, NormPosition, TransformerConfig};
+use weft_vision::patch_embedding::PatchEmbedding;
+use weft_vision::{MaskMode, PatchMask, Vit, VitConfig};
+
+fn config(mask_mode: MaskMode) -> VitConfig {
+    VitConfig {
+        image_size: 12,
+        patch_size: 4,
+        mask_mode,
+        transformer: TransformerConfig {
+            width: 8,
+            depth: 2,
+            heads: 2,
+            mlp_ratio: 2.0,
+            norm: NormPosition::Pre,
+            activation: Activation::Gelu,
+            dropout: 0.0,
+            drop_path: 0.0,
+            norm_epsilon: 1e-6,
+        },
+    }
+}
+
+fn vit(mask_mode: MaskMode) -> Vit {
+    seeded(config(mask_mode).init(&Device::flex()), 1, 0.3)
+}
+
+fn images(batch: usize) -> Tensor<4> {
+    Tensor::random([batch, 3, 12, 12], Distribution::Default, &Device::flex())
+}
+
+fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
+    x.into_data().iter::<f32>().collect()
+}
+
+fn largest_difference<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> f32 {
+    values(a).iter().zip(values(b)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+fn mask(rows: &[[u8; 9]]) -> PatchMask {
+    let mask = rows.iter().flatten().map(|m| *m == 1).collect();
+    PatchMask::new(mask, rows.len(), 9).unwrap()
+}
+
+#[test]
+fn patch_embedding_is_a_convolution() {
+    let device = Device::flex();
+    let embedding = seeded(PatchEmbedding::new(4, 3, 8, &device), 1, 0.3);
+    let images = images(2);
+    let found = embedding.forward(embedding.patches(images.clone()));
+    let weight = embedding.projection.weight.val().transpose().reshape([8, 3, 4, 4]);
+    let bias = embedding.projection.bias.as_ref().map(|bias| bias.val());
+    let options = ConvOptions::new([4, 4], [0, 0], [1, 1], 1);
+    let expected = conv2d(images, weight, bias, options).flatten::<3>(2, 3).swap_dims(1, 2);
+    assert!(largest_difference(found, expected) < 1e-5);
+}
+
+#[test]
+fn a_mask_without_masked_patches_changes_nothing() {
+    let none = mask(&[[0; 9], [0; 9]]);
+    for mode in [MaskMode::Token, MaskMode::Drop] {
+        let (vit, images) = (vit(mode), images(2));
+        let difference =
+            largest_difference(vit.forward(images.clone()), vit.forward_masked(images, &none));
+        assert!(difference < 1e-5, "{mode:?}: {difference}");
+    }
+}
+
+#[test]
+fn the_pixels_of_masked_patches_do_not_matter() {
+    let masked = mask(&[[0, 1, 1, 0, 0, 1, 1, 0, 1]]);
+    for mode in [MaskMode::Token, MaskMode::Drop] {
+        let (vit, images) = (vit(mode), images(1));
+        // Patch 1 covers columns 4 to 8 of rows 0 to 4.
+        let changed =
+            images.clone().slice_assign([0..1, 0..3, 0..4, 4..8], Tensor::ones([1, 3, 4, 4], &Device::flex()));
+        let before = vit.forward_masked(images.clone(), &masked);
+        let after = vit.forward_masked(changed.clone(), &masked);
+        assert_eq!(values(before), values(after), "{mode:?}");
+        let difference = largest_difference(vit.forward(images), vit.forward(changed));
+        assert!(difference > 1e-3, "unmasked, the patch must matter");
+    }
+}
+
+#[test]
+fn dropped_patches_return_as_token_and_position() {
+    let vit = vit(MaskMode::Drop);
+    let rows = [[0, 1, 1, 0, 0, 1, 1, 0, 1], [1, 0, 0, 1, 1, 0, 1, 1, 0]];
+    let output = vit.forward_masked(images(2), &mask(&rows));
+    assert_eq!(output.dims(), [2, 10, 8]);
+    let token = vit.mask_token.val();
+    for (picture, row) in rows.iter().enumerate() {
+        for (patch, masked) in row.iter().enumerate() {
+            let found = output.clone().slice([picture..picture + 1, patch + 1..patch + 2]);
+            let position = vit.position_embedding.val().narrow(1, patch + 1, 1);
+            let difference = largest_difference(found, token.clone() + position);
+            assert_eq!(*masked == 1, difference < 1e-6, "picture {picture} patch {patch}");
+        }
+    }
+}
+
+#[test]
+fn a_dropped_picture_is_encoded_as_its_visible_patches_alone() {
+    // The visible outputs of one picture do not depend on the others of its batch.
+    let vit = vit(MaskMode::Drop);
+    let rows = [[0, 1, 1, 0, 0, 1, 1, 0, 1], [1, 0, 0, 1, 1, 0, 1, 1, 0]];
+    let images = images(2);
+    let both = vit.forward_masked(images.clone(), &mask(&rows));
+    for picture in 0..2 {
+        let one = vit.forward_masked(images.clone().narrow(0, picture, 1), &mask(&rows[picture..=picture]));
+        assert!(largest_difference(one, both.clone().narrow(0, picture, 1)) < 1e-5);
+    }
+}
+
+#[test]
+fn uneven_masks_are_refused() {
+    let error = PatchMask::new(vec![true, false, true, true], 2, 2).unwrap_err();
+    assert!(error.to_string().contains("picture 1 has 2 masked patches"), "{error}");
+    let error = PatchMask::new(vec![true; 5], 2, 2).unwrap_err();
+    assert!(error.to_string().contains("5 values for 2 x 2"), "{error}");
+}
+
+#[test]
+fn impossible_sizes_are_refused() {
+    let mut bad = config(MaskMode::Token);
+    bad.patch_size = 5;
+    assert!(bad.validate().unwrap_err().to_string().contains("not a multiple of patch_size 5"));
+    let mut bad = config(MaskMode::Token);
+    bad.transformer.heads = 3;
+    assert!(bad.validate().unwrap_err().to_string().contains("heads 3"));
+}
