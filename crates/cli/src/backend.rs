@@ -85,7 +85,8 @@ impl Backend {
 /// Whether the CUDA driver can be loaded. Burn itself would panic in a thread of its own.
 #[cfg(feature = "cuda")]
 fn cuda_driver() -> bool {
-    let folders = ["/usr/lib", "/usr/lib64", "/usr/lib/x86_64-linux-gnu", "/usr/local/nvidia/lib64"];
+    let folders =
+        ["/usr/lib", "/usr/lib64", "/usr/lib/x86_64-linux-gnu", "/usr/local/nvidia/lib64"];
     let path = std::env::var("LD_LIBRARY_PATH").unwrap_or_default();
     let named = path.split(':').filter(|folder| !folder.is_empty());
     folders

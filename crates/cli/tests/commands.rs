@@ -150,7 +150,10 @@ fn mistakes_are_explained() {
         (train_on(&at("nowhere"), &run, &[]), vec!["nowhere"]),
         (train_on(&at("empty"), &run, &[]), vec!["empty", "found"]),
         (train_on(&at("pairs.csv"), &run, &[]), vec!["image", "picture", "words"]),
-        (weft(&["eval", "--checkpoint", "no-run-here"]), vec!["no-run-here", "train a model first"]),
+        (
+            weft(&["eval", "--checkpoint", "no-run-here"]),
+            vec!["no-run-here", "train a model first"],
+        ),
     ] {
         let error = fail(command);
         for part in parts {

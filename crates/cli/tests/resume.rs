@@ -126,7 +126,11 @@ fn the_number_of_workers_does_not_matter() {
         .map(|workers| {
             let run = folder.path().join(workers.to_string());
             let workers = format!("train.workers={workers}");
-            succeed(train(&run, 6, &["augment.rand_ops=2", "augment.rand_magnitude=7.0", &workers]));
+            succeed(train(
+                &run,
+                6,
+                &["augment.rand_ops=2", "augment.rand_magnitude=7.0", &workers],
+            ));
             metrics(&run)
         })
         .collect();

@@ -63,10 +63,7 @@ impl fmt::Display for BadRecord {
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     #[error("{path}: {source}")]
-    Io {
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    Io { path: PathBuf, source: std::io::Error },
     /// Nothing of the expected kind is there.
     #[error("looked for {looked_for}; found {found}")]
     NotFound { looked_for: String, found: String },

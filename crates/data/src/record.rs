@@ -14,7 +14,12 @@ pub enum Picture {
     Embedded(&'static [u8]),
     File(PathBuf),
     /// `len` bytes from byte `offset` of an archive.
-    InArchive { archive: PathBuf, entry: String, offset: u64, len: u64 },
+    InArchive {
+        archive: PathBuf,
+        entry: String,
+        offset: u64,
+        len: u64,
+    },
 }
 
 /// A picture and the captions that are true of it.

@@ -15,7 +15,10 @@ pub struct WeightsError {
 
 /// Writes every parameter of `module` to `path`.
 pub fn save<M: Module>(module: &M, path: &Path) -> Result<(), WeightsError> {
-    let mut store = SafetensorsStore::from_file(path).overwrite(true);
+    // One entry of metadata: several would stand in the order of a hash map, and equal weights
+    // would not be equal files.
+    let mut store =
+        SafetensorsStore::from_file(path).overwrite(true).clear_metadata().metadata("format", "pt");
     module.save_into(&mut store).map_err(|error| fail(path, error.to_string()))
 }
 

@@ -31,7 +31,10 @@ fn config() -> ModelConfig {
             transformer: transformer(NormPosition::Pre),
         },
         text: TextEncoderConfig { max_tokens: 4, transformer: transformer(NormPosition::Post) },
-        fusion: JointFusionConfig { class_token: Default::default(), transformer: transformer(NormPosition::Pre) },
+        fusion: JointFusionConfig {
+            class_token: Default::default(),
+            transformer: transformer(NormPosition::Pre),
+        },
     }
 }
 

@@ -30,10 +30,7 @@ pub fn itm_loss(positives: Tensor<2>, negatives: Tensor<2>) -> Tensor<1> {
 fn labels(positives: &Tensor<2>, negatives: &Tensor<2>) -> Tensor<1, Int> {
     let ([matching, _], [others, _]) = (positives.dims(), negatives.dims());
     let device = positives.device();
-    Tensor::cat(
-        vec![Tensor::ones([matching], &device), Tensor::zeros([others], &device)],
-        0,
-    )
+    Tensor::cat(vec![Tensor::ones([matching], &device), Tensor::zeros([others], &device)], 0)
 }
 
 /// The objective: one hard negative picture for each caption, one hard negative caption for each
@@ -51,8 +48,7 @@ impl Objective for Itm {
 
     fn compute(&self, views: &mut Views) -> Loss {
         let model = views.model();
-        let positives =
-            model.match_logits(views.fused(ImageView::Clean, TextView::Clean).class);
+        let positives = model.match_logits(views.fused(ImageView::Clean, TextView::Clean).class);
         let negatives = model.match_logits(views.negatives().class);
         let (inner_positives, inner_negatives) =
             (positives.clone().inner(), negatives.clone().inner());

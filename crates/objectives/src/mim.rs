@@ -58,8 +58,7 @@ impl Objective for Mim {
         let [_, positions, _] = features.dims();
         // The class token stands before the patches and has no place among them.
         let target = rows(features.narrow(1, 1, positions - 1), patches.clone());
-        let target =
-            if self.0.standardize_target { standardize(target, EPSILON) } else { target };
+        let target = if self.0.standardize_target { standardize(target, EPSILON) } else { target };
         let image = views.fused(ImageView::Masked, TextView::Clean).image;
         Loss {
             name: self.name(),

@@ -104,8 +104,15 @@ fn check(mask_mode: MaskMode) {
                 // Central differences: the error is rounding of the loss over the distance
                 // (3e-7 / 4e-3) plus the third derivative times the distance squared.
                 let step = 2e-3;
-                let found = (along(step, &direction) - along(-step, &direction)) / (2.0 * step);
-                let tolerance = 4e-4 + 1e-2 * expected.abs();
+                let (ahead, behind) = (along(step, &direction), along(-step, &direction));
+                let found = (ahead - behind) / (2.0 * step);
+                let mut tolerance = 4e-4 + 1e-2 * expected.abs();
+                if objective.name() == "mim" {
+                    // An L1 norm has kinks, and one inside the step bends the differences by just
+                    // as much as it bends the second difference.
+                    let here = value(objective.as_ref(), &plain, &twin, &batch);
+                    tolerance += (ahead + behind - 2.0 * here).abs() / (2.0 * step);
+                }
                 assert!(
                     (found - expected).abs() < tolerance,
                     "{} ({mask_mode:?}) {path}: gradient {expected}, differences {found}",

@@ -46,7 +46,11 @@ impl FlatGradients {
     pub fn clip(self, limit: f64) -> (Self, f64) {
         let norm = self.norm();
         // A norm that is not finite is the caller's to report.
-        if norm > limit && norm.is_finite() { (self.scale(limit / norm), norm) } else { (self, norm) }
+        if norm > limit && norm.is_finite() {
+            (self.scale(limit / norm), norm)
+        } else {
+            (self, norm)
+        }
     }
 }
 
@@ -80,8 +84,7 @@ mod tests {
         let (clipped, norm) = gradients(&[&[3.0], &[0.0, 4.0]]).clip(1.0);
         assert!((norm - 5.0).abs() < 1e-6);
         assert!((clipped.norm() - 1.0).abs() < 1e-6);
-        let first: Vec<f32> =
-            clipped.0[0].clone().unwrap().into_data().iter::<f32>().collect();
+        let first: Vec<f32> = clipped.0[0].clone().unwrap().into_data().iter::<f32>().collect();
         assert!((first[0] - 0.6).abs() < 1e-6);
     }
 

@@ -83,7 +83,9 @@ pub fn retrieve(model: &Inference, evaluation: &Evaluation) -> Result<Retrieved>
         chunk: model.recipe.eval.batch_size,
     };
     let reranked = rerank(&scores, image_count, text_count, config, |pairs| {
-        model.matches(&images, &texts, pairs)
+        let matches = model.matches(&images, &texts, pairs)?;
+        let dual = pairs.iter().map(|(image, text)| scores[image * text_count + text]);
+        Ok::<_, anyhow::Error>(model.pair_scores(&matches, dual))
     })?;
     if evaluation.rerank > 0 {
         result.add_reranked(&reranked.retrieval(&truth)?);

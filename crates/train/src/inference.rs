@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use burn::module::Module;
-use burn::tensor::activation::log_softmax;
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use weft_data::error::Ledger;
 use weft_data::pipeline::Pipeline;
@@ -21,6 +20,7 @@ pub struct Inference {
     pub recipe: Recipe,
     pub pipeline: Pipeline,
     model: Model,
+    temperature: f32,
     device: Device,
 }
 
@@ -66,7 +66,9 @@ impl Inference {
             shuffle_pairs: false,
         };
         let device = device.clone().without_autodiff();
-        Self { recipe: recipe.clone(), pipeline, model: model.valid(), device }
+        let model = model.valid();
+        let temperature = model.temperature.val().into_scalar();
+        Self { recipe: recipe.clone(), pipeline, model, temperature, device }
     }
 
     /// The model of a checkpoint, with the tokenizer and the preprocessing stored there.
@@ -154,8 +156,8 @@ impl Inference {
         product.into_data().iter::<f32>().collect()
     }
 
-    /// How well the matching head finds that each (picture, caption) fits: the log-probability of
-    /// "match".
+    /// How well the matching head finds that each (picture, caption) fits: the logarithm of the odds
+    /// of "match".
     pub fn matches(
         &self,
         images: &Images,
@@ -170,8 +172,20 @@ impl Inference {
             texts.features.clone().select(0, text),
             &padding,
         );
-        let log_probability = log_softmax(self.model.match_logits(fused.class), 1);
-        Ok(log_probability.narrow(1, 1, 1).into_data().iter::<f32>().collect())
+        let logits = self.model.match_logits(fused.class);
+        let odds = logits.clone().narrow(1, 1, 1) - logits.narrow(1, 0, 1);
+        Ok(odds.into_data().iter::<f32>().collect())
+    }
+
+    /// What candidates of a shortlist are ordered by: the log-odds of "match" plus the dual encoders'
+    /// similarity over the temperature.
+    ///
+    /// ALBEF orders by the former alone. But the head learns against negatives drawn in proportion to
+    /// the exponential of the latter: its odds are those of the truth over the dual encoders' belief
+    /// (noise-contrastive estimation, Gutmann and Hyvarinen 2010), and the truth is the product of
+    /// the two. BLIP adds the similarity as well, without the temperature.
+    pub fn pair_scores(&self, matches: &[f32], similarity: impl Iterator<Item = f32>) -> Vec<f32> {
+        matches.iter().zip(similarity).map(|(m, s)| m + s / self.temperature).collect()
     }
 
     /// Which patches each token of `caption` attends to in the last layer of the fusion encoder,

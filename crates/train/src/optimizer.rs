@@ -75,7 +75,12 @@ impl AdamW {
             for (kind, tensor) in [("first", &moments.first), ("second", &moments.second)] {
                 let values: Vec<u8> =
                     tensor.to_data().iter::<f32>().flat_map(f32::to_le_bytes).collect();
-                tensors.push((format!("{kind}.{name}"), vec![values.len() / 4], Dtype::F32, values));
+                tensors.push((
+                    format!("{kind}.{name}"),
+                    vec![values.len() / 4],
+                    Dtype::F32,
+                    values,
+                ));
             }
             let updates = moments.updates.to_le_bytes().to_vec();
             tensors.push((format!("updates.{name}"), vec![1], Dtype::U64, updates));
@@ -150,8 +155,7 @@ impl ModuleMapper for Update<'_> {
         };
         let shape = tensor.shape();
         let flat = tensor.inner().reshape([shape.num_elements()]);
-        let updated =
-            self.optimizer.update(&self.path.join("."), flat, gradient, self.lr, D >= 2);
+        let updated = self.optimizer.update(&self.path.join("."), flat, gradient, self.lr, D >= 2);
         let updated = updated.reshape(shape).autodiff().require_grad();
         Param::from_mapped_value(id, updated, mapper)
     }

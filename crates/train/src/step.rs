@@ -40,17 +40,13 @@ impl Stepper {
     /// # Errors
     ///
     /// When a loss or a gradient is not finite: names the step and the objective.
-    pub fn step(
-        &self,
-        state: &mut TrainState,
-        batches: &[Batch],
-        step: u64,
-    ) -> Result<Line> {
+    pub fn step(&self, state: &mut TrainState, batches: &[Batch], step: u64) -> Result<Line> {
         let mut sum: Option<FlatGradients> = None;
         let mut figures: Vec<Figure> = Vec::new();
         for (part, batch) in batches.iter().enumerate() {
             let pairs = to_device(batch, &self.device)?;
-            let (gradients, found) = self.backward(&state.model, &state.twin, &pairs, step, part as u64)?;
+            let (gradients, found) =
+                self.backward(&state.model, &state.twin, &pairs, step, part as u64)?;
             add(&mut figures, found, 1.0 / batches.len() as f64);
             sum = Some(match sum {
                 Some(sum) => sum.add(gradients),
@@ -58,8 +54,7 @@ impl Stepper {
             });
         }
         let Some(sum) = sum else { bail!("step {step} has no batch") };
-        let gradients =
-            if batches.len() > 1 { sum.scale(1.0 / batches.len() as f64) } else { sum };
+        let gradients = if batches.len() > 1 { sum.scale(1.0 / batches.len() as f64) } else { sum };
         let (gradients, norm) = gradients.clip(self.recipe.optimizer.clip_norm);
         if !norm.is_finite() {
             bail!("step {}: the norm of the gradients is {norm}, with finite losses", step + 1);

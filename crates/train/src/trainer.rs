@@ -157,8 +157,8 @@ impl Trainer {
             self.progress.data_wait = wait_before + loader.wait().as_secs_f64();
             let (done, stopping) = (self.progress.step, interrupt.requested());
             let last = done == train.steps;
-            let validates = self.recipe.eval.every > 0
-                && (done.is_multiple_of(self.recipe.eval.every) || last);
+            let validates =
+                self.recipe.eval.every > 0 && (done.is_multiple_of(self.recipe.eval.every) || last);
             if validates {
                 self.validate(&mut line)?;
             }
@@ -251,8 +251,7 @@ impl Trainer {
         let checkpoint = checkpoint.display().to_string();
         let mut splits = Vec::new();
         for (name, records) in test_splits(&self.dataset) {
-            let evaluation =
-                self.evaluation(name, records, &checkpoint, self.recipe.eval.rerank);
+            let evaluation = self.evaluation(name, records, &checkpoint, self.recipe.eval.rerank);
             splits.push(EvaluatedSplit { records, retrieved: retrieve(&model, &evaluation)? });
         }
         let train = &self.recipe.train;
@@ -276,11 +275,9 @@ impl Trainer {
             "Held-out pictures; none was trained on, and no checkpoint was chosen by them.".into(),
             "Gallery: captions at equal distances through each split, not chosen by result.".into(),
         ];
-        let report =
-            report(&model, &summary, &lines, &splits, notes, credits(&self.dataset))?;
+        let report = report(&model, &summary, &lines, &splits, notes, credits(&self.dataset))?;
         write_atomically(&self.run.report(), report.html()?.as_bytes())?;
-        let results: Vec<_> =
-            splits.into_iter().map(|split| split.retrieved.result).collect();
+        let results: Vec<_> = splits.into_iter().map(|split| split.retrieved.result).collect();
         Ok(Outcome::Finished { summary, table: results_table(&results) })
     }
 

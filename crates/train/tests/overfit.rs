@@ -15,11 +15,11 @@ use weft_train::state::TrainState;
 use weft_train::step::Stepper;
 
 const PAIRS: usize = 16;
-const STEPS: u64 = 240;
+const STEPS: u64 = 400;
 
 fn recipe() -> Recipe {
     let settings = [
-        "train.steps=240",
+        "train.steps=400",
         "train.batch_size=16",
         "train.momentum=0.9",
         "optimizer.lr=2e-3",
@@ -66,10 +66,8 @@ fn every_loss_falls_and_retrieval_is_perfect() {
         seed: recipe.seed,
         shuffle_pairs: false,
     };
-    let config =
-        LoaderConfig { batch_size: PAIRS, workers: 1, queue: 2, seed: 0, bad_budget: 0.0 };
-    let loader =
-        Loader::new(Arc::new(records.clone()), Arc::new(pipeline), config, 0).unwrap();
+    let config = LoaderConfig { batch_size: PAIRS, workers: 1, queue: 2, seed: 0, bad_budget: 0.0 };
+    let loader = Loader::new(Arc::new(records.clone()), Arc::new(pipeline), config, 0).unwrap();
     let stepper = Stepper::new(&recipe, &device);
     let mut state = TrainState::new(&recipe, tokenizer.vocab_size(), &device).unwrap();
     let mut lines = Vec::new();

@@ -108,6 +108,7 @@ impl Vit {
     /// As [`forward`](Self::forward).
     pub fn forward_masked(&self, images: Tensor<4>, mask: &PatchMask) -> Tensor<3> {
         match self.mask_mode {
+            _ if mask.masked() == 0 => self.forward(images),
             MaskMode::Token => self.forward_token(images, mask),
             MaskMode::Drop => self.forward_drop(images, mask),
         }

@@ -78,8 +78,9 @@ fn the_pixels_of_masked_patches_do_not_matter() {
     for mode in [MaskMode::Token, MaskMode::Drop] {
         let (vit, images) = (vit(mode), images(1));
         // Patch 1 covers columns 4 to 8 of rows 0 to 4.
-        let changed =
-            images.clone().slice_assign([0..1, 0..3, 0..4, 4..8], Tensor::ones([1, 3, 4, 4], &Device::flex()));
+        let changed = images
+            .clone()
+            .slice_assign([0..1, 0..3, 0..4, 4..8], Tensor::ones([1, 3, 4, 4], &Device::flex()));
         let before = vit.forward_masked(images.clone(), &masked);
         let after = vit.forward_masked(changed.clone(), &masked);
         assert_eq!(values(before), values(after), "{mode:?}");
@@ -113,7 +114,8 @@ fn a_dropped_picture_is_encoded_as_its_visible_patches_alone() {
     let images = images(2);
     let both = vit.forward_masked(images.clone(), &mask(&rows));
     for picture in 0..2 {
-        let one = vit.forward_masked(images.clone().narrow(0, picture, 1), &mask(&rows[picture..=picture]));
+        let one = vit
+            .forward_masked(images.clone().narrow(0, picture, 1), &mask(&rows[picture..=picture]));
         assert!(largest_difference(one, both.clone().narrow(0, picture, 1)) < 1e-5);
     }
 }

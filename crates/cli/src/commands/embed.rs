@@ -44,7 +44,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
             let (images, readable) = model.images(records, &mut ledger)?;
             for (row, embedding) in readable.iter().zip(images.embeddings.chunks(width)) {
                 let key = &records[*row].key;
-                let line = json!({"split": split, "key": key, "kind": "image", "embedding": embedding});
+                let line =
+                    json!({"split": split, "key": key, "kind": "image", "embedding": embedding});
                 writeln!(out, "{line}")?;
                 pictures += 1;
             }

@@ -39,7 +39,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let dataset = args.data.open(&model.recipe.data)?;
     let records: Vec<Record> = match &args.split {
         Some(name) => dataset.split(name)?.to_vec(),
-        None => test_splits(&dataset).into_iter().flat_map(|(_, records)| records.to_vec()).collect(),
+        None => {
+            test_splits(&dataset).into_iter().flat_map(|(_, records)| records.to_vec()).collect()
+        }
     };
     ensure!(!records.is_empty(), "no held-out picture to look in\n{}", dataset.summary());
 
@@ -54,10 +56,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
     if rerank > 0 {
         let pairs: Vec<(usize, usize)> = best[..rerank].iter().map(|image| (*image, 0)).collect();
         let matches = model.matches(&images, &texts, &pairs)?;
+        let scored = model.pair_scores(&matches, scores[..rerank].iter().copied());
         let mut order: Vec<usize> = (0..rerank).collect();
-        order.sort_by(|a, b| matches[*b].total_cmp(&matches[*a]));
+        order.sort_by(|a, b| scored[*b].total_cmp(&scored[*a]));
         best = order.iter().map(|i| best[*i]).chain(best[rerank..].iter().copied()).collect();
-        scores = order.iter().map(|i| matches[*i]).chain(scores[rerank..].iter().copied()).collect();
+        scores = order.iter().map(|i| scored[*i]).chain(scores[rerank..].iter().copied()).collect();
     }
 
     let mut hits = Vec::new();

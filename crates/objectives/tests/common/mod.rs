@@ -45,7 +45,10 @@ pub fn config(mask_mode: MaskMode) -> ModelConfig {
             max_tokens: TOKENS,
             transformer: transformer(10, NormPosition::Post),
         },
-        fusion: JointFusionConfig { class_token: Default::default(), transformer: transformer(12, NormPosition::Pre) },
+        fusion: JointFusionConfig {
+            class_token: Default::default(),
+            transformer: transformer(12, NormPosition::Pre),
+        },
     }
 }
 
