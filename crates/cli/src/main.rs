@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use commands::{data, doctor, embed, eval, search, train};
+use commands::{data, doctor, embed, eval, search, train, verify};
 
 /// Vision-language pre-training.
 #[derive(Parser)]
@@ -27,6 +27,8 @@ enum Command {
     Search(search::Args),
     /// Write embeddings of pictures and captions.
     Embed(embed::Args),
+    /// Hold a finished run to what its recipe expects.
+    Verify(verify::Args),
     /// Describe a data set: its splits, captions and bad records.
     Data(data::Args),
     /// Tell what is there and what is missing: backends, devices, threads, memory.
@@ -52,6 +54,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Eval(args) => eval::run(args),
         Command::Search(args) => search::run(args),
         Command::Embed(args) => embed::run(args),
+        Command::Verify(args) => verify::run(args),
         Command::Data(args) => data::run(args),
         Command::Doctor(args) => doctor::run(args),
     }

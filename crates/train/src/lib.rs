@@ -19,6 +19,7 @@ pub mod schedule;
 pub mod state;
 pub mod step;
 pub mod trainer;
+pub mod verify;
 
 pub use recipe::Recipe;
 pub use run_dir::RunDir;

@@ -7,3 +7,4 @@ pub mod eval;
 pub mod search;
 pub mod source;
 pub mod train;
+pub mod verify;

@@ -181,6 +181,45 @@ fn a_loss_that_is_not_finite_ends_the_run_and_names_step_objective_and_batch() {
 }
 
 #[test]
+fn the_latest_checkpoints_and_the_best_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let settings = ["train.checkpoint_every=1", "train.keep_last=2", "eval.every=2"];
+    succeed(train(&run, 8, &settings));
+    let last = common::checkpoints(&run).pop().unwrap();
+    let progress = fs::read_to_string(last.join("progress.json")).unwrap();
+    let progress: Value = serde_json::from_str(&progress).unwrap();
+    let best = progress["best"]["step"].as_u64().expect("a best step");
+    let mut expected = vec![best, 7, 8];
+    expected.sort();
+    expected.dedup();
+    let names: Vec<_> = expected.iter().map(|step| format!("{step:08}")).collect();
+    let found: Vec<_> = common::checkpoints(&run)
+        .iter()
+        .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
+        .collect();
+    assert_eq!(found, names);
+}
+
+#[test]
+fn verify_holds_a_run_to_its_recipe() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    succeed(train(&run, 2, &[]));
+    let verify = || {
+        let mut command = weft(&["verify"]);
+        command.arg(&run);
+        command
+    };
+    // Two steps of a tiny model are not what the recipe quick expects.
+    let output = verify().output().unwrap();
+    assert!(!output.status.success());
+    assert!(common::text(&output.stdout).contains("BELOW"), "{}", common::text(&output.stdout));
+    fs::remove_file(run.join("summary.json")).unwrap();
+    assert!(fail(verify()).contains("has not finished"));
+}
+
+#[test]
 fn the_doctor_sees_the_processor() {
     let seen = succeed(weft(&["doctor"]));
     for part in ["threads", "memory", "cpu       works", "cuda", "wgpu"] {
