@@ -173,7 +173,7 @@ fn a_loss_that_is_not_finite_ends_the_run_and_names_step_objective_and_batch() {
     let saved = fs::read_dir(&run)
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .find(|path| path.to_string_lossy().contains("non-finite-step-"))
+        .find(|path| path.to_string_lossy().contains("failed-step-"))
         .expect("the batch's keys are saved");
     let keys: Vec<String> = serde_json::from_str(&fs::read_to_string(&saved).unwrap()).unwrap();
     assert_eq!(keys.len(), 8);

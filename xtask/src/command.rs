@@ -41,7 +41,12 @@ const COMMANDS: [Command; 11] = [
     entry("eval", Action::Weft, "eval [ARGS]", "measure a trained model on a task"),
     entry("search", Action::Weft, "search [ARGS]", "find pictures for a sentence"),
     entry("embed", Action::Weft, "embed [ARGS]", "write embeddings of pictures and texts"),
-    entry("verify", Action::Weft, "verify [ARGS]", "hold a finished run to its recipe's [expected]"),
+    entry(
+        "verify",
+        Action::Weft,
+        "verify [ARGS]",
+        "hold a finished run to its recipe's [expected]",
+    ),
     entry("data", Action::Weft, "data [ARGS]", "inspect and prepare data sets"),
     entry("doctor", Action::Doctor, "doctor [ARGS]", "check toolchain, drivers and device"),
     entry("test", Action::Test, "test [ARGS]", "run all tests; ARGS select among them"),

@@ -1,6 +1,6 @@
 //! What can go wrong with data, and how much of it a run forgives.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -97,8 +97,8 @@ const NAMED: usize = 3;
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Ledger {
     causes: BTreeMap<Cause, Tally>,
-    #[serde(skip)]
-    seen: std::collections::HashSet<(Cause, String)>,
+    /// All of them, by cause and place.
+    seen: BTreeSet<(Cause, String)>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

@@ -98,11 +98,18 @@ impl Loader {
         })
     }
 
+    /// The same loader with the bad records that were met before it, which count for the budget.
+    pub fn with_ledger(mut self, ledger: Ledger) -> Self {
+        self.ledger = ledger;
+        self
+    }
+
+    /// Batches of one pass over the records.
     pub fn steps_per_epoch(&self) -> u64 {
         self.steps_per_epoch
     }
 
-    /// The bad records met in the batches that were taken so far.
+    /// The bad records met so far.
     pub fn ledger(&self) -> Ledger {
         self.ledger.clone()
     }

@@ -46,7 +46,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         credit: vec!["Pictures: Twemoji, CC BY 4.0.".to_owned()],
     };
     std::fs::write(folder.join("report.html"), report.html()?)?;
-    std::fs::write(folder.join("search.html"), search_page("something that swims", &hits(5, 9)))?;
+    std::fs::write(
+        folder.join("search.html"),
+        search_page("something that swims", &hits(5, 9), &[]),
+    )?;
     Ok(())
 }
 

@@ -72,19 +72,28 @@ impl Report {
             body += &page::section("Where words look", &(heatmap::ABOUT.to_owned() + &rows));
         }
         if !self.credit.is_empty() {
-            let lines = self.credit.iter().map(|line| format!("<p>{}</p>\n", page::escape(line)));
-            body += &format!("<footer>\n{}</footer>\n", lines.collect::<String>());
+            body += &footer(&self.credit);
         }
         Ok(page::page(&self.title, &body))
     }
 }
 
-/// The page of `weft search`: a query and the pictures found for it, best first.
-pub fn search_page(query: &str, hits: &[Hit]) -> String {
+/// Whom the pictures of a page are owed to.
+fn footer(credit: &[String]) -> String {
+    if credit.is_empty() {
+        return String::new();
+    }
+    let lines = credit.iter().map(|line| format!("<p>{}</p>\n", page::escape(line)));
+    format!("<footer>\n{}</footer>\n", lines.collect::<String>())
+}
+
+/// The page of `weft search`: a query, the pictures found for it, best first, and whom they are owed
+/// to.
+pub fn search_page(query: &str, hits: &[Hit], credit: &[String]) -> String {
     let found = match hits.len() {
         0 => "<p class=\"about\">Nothing found.</p>\n".to_owned(),
         1 => "<p class=\"about\">1 picture.</p>\n".to_owned(),
         n => format!("<p class=\"about\">{n} pictures, best first.</p>\n"),
     };
-    page::page(query, &(found + &gallery::hits(hits)))
+    page::page(query, &(found + &gallery::hits(hits) + &footer(credit)))
 }

@@ -87,7 +87,7 @@ fn assert_self_contained(html: &str) {
 
 #[test]
 fn text_is_escaped_and_the_page_stands_alone() {
-    for html in [report().html().unwrap(), search_page(EVIL, &[hit(PNG, false)])] {
+    for html in [report().html().unwrap(), search_page(EVIL, &[hit(PNG, false)], &[])] {
         assert!(!html.contains("<script"));
         assert!(!html.contains('\0'));
         assert!(html.contains("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp; &quot;"));
@@ -114,9 +114,9 @@ fn pictures_keep_their_type() {
         (b"RIFF\0\0\0\0WEBPVP8 ", "data:image/webp;base64,"),
     ];
     for (picture, uri) in cases {
-        assert!(search_page("q", &[hit(picture, false)]).contains(uri), "{uri}");
+        assert!(search_page("q", &[hit(picture, false)], &[]).contains(uri), "{uri}");
     }
-    assert!(!search_page("q", &[hit(b"", false)]).contains("data:image"));
+    assert!(!search_page("q", &[hit(b"", false)], &[]).contains("data:image"));
 }
 
 #[test]
@@ -162,5 +162,5 @@ fn an_empty_report_is_a_page() {
     let html = Report { title: "empty".to_owned(), ..Report::default() }.html().unwrap();
     assert_balanced(&html);
     assert!(html.contains("<h1>empty</h1>") && !html.contains("<h2>"));
-    assert!(search_page("q", &[]).contains("Nothing found."));
+    assert!(search_page("q", &[], &[]).contains("Nothing found."));
 }

@@ -6,6 +6,7 @@ pub mod attention;
 pub mod block;
 pub mod drop_path;
 pub mod feed_forward;
+pub mod index;
 pub mod init;
 pub mod layer_norm;
 pub mod padding;

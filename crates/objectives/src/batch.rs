@@ -1,6 +1,7 @@
 //! A batch of pairs on the device.
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
+use weft_nn::index::indices;
 use weft_nn::{ConfigError, Padding};
 use weft_vision::PatchMask;
 
@@ -10,6 +11,8 @@ pub struct PairBatch {
     /// `[batch, 3, size, size]`, normalised.
     pub images: Tensor<4>,
     pub image_mask: PatchMask,
+    /// Indices of the masked patches into `[batch * patches]`.
+    pub masked_patches: Tensor<1, Int>,
     /// `[batch, tokens]`
     pub ids: Tensor<2, Int>,
     /// `ids` with mask tokens.
@@ -19,7 +22,7 @@ pub struct PairBatch {
     pub masked_rows: Tensor<1, Int>,
     /// The words that the masked tokens were, `[masked]`.
     pub masked_words: Tensor<1, Int>,
-    /// Pairs with the same number have the same caption: none is a negative of the other.
+    /// Pairs with the same number have the same caption: none is a hard negative of the other.
     pub caption_of: Vec<usize>,
 }
 
@@ -46,35 +49,30 @@ impl PairBatch {
     ///
     /// # Errors
     ///
-    /// When the image masks are uneven, or no word is masked.
+    /// When the image masks are uneven.
     pub fn new(pairs: &HostPairs, device: &Device) -> Result<Self, ConfigError> {
         // A batch is data: it stands off the tape, so that the momentum twin leaves none.
         let device = &device.clone().without_autodiff();
         let batch = pairs.captions.len();
         let (tokens, size) = (pairs.ids.len() / batch, pairs.image_size);
-        let text = |ids: &[i32]| int(ids.to_vec(), [batch, tokens], device);
+        let text =
+            |ids: &[i32]| Tensor::from_data(TensorData::new(ids.to_vec(), [batch, tokens]), device);
         let rows: Vec<usize> =
             (0..pairs.text_mask.len()).filter(|row| pairs.text_mask[*row]).collect();
-        if rows.is_empty() {
-            return Err(ConfigError::new("batch", "no word is masked in any caption"));
-        }
-        let words: Vec<i32> = rows.iter().map(|row| pairs.ids[*row]).collect();
-        let rows: Vec<i32> = rows.into_iter().map(|row| row as i32).collect();
-        let count = rows.len();
+        let words: Vec<usize> = rows.iter().map(|row| pairs.ids[*row] as usize).collect();
+        let image_mask =
+            PatchMask::new(pairs.image_mask.to_vec(), batch, pairs.image_mask.len() / batch)?;
         let padding = TensorData::new(pairs.padding.to_vec(), [batch, tokens]);
         let images = TensorData::new(pairs.images.to_vec(), [batch, 3, size, size]);
         Ok(Self {
             images: Tensor::from_data(images, device),
-            image_mask: PatchMask::new(
-                pairs.image_mask.to_vec(),
-                batch,
-                pairs.image_mask.len() / batch,
-            )?,
+            masked_patches: image_mask.masked_rows(device),
+            image_mask,
             ids: text(pairs.ids),
             masked_ids: text(pairs.masked_ids),
             padding: Padding::new(Tensor::<2, Bool>::from_data(padding, device)),
-            masked_rows: int(rows, [count], device),
-            masked_words: int(words, [count], device),
+            masked_rows: indices(rows, device),
+            masked_words: indices(words, device),
             caption_of: first_equal(pairs.captions),
         })
     }
@@ -87,10 +85,6 @@ impl PairBatch {
     pub fn is_empty(&self) -> bool {
         self.caption_of.is_empty()
     }
-}
-
-fn int<const D: usize>(values: Vec<i32>, shape: [usize; D], device: &Device) -> Tensor<D, Int> {
-    Tensor::from_data(TensorData::new(values, shape), device)
 }
 
 /// For each caption the first position of an equal one.

@@ -9,6 +9,7 @@ pub mod mlm;
 pub mod mrm;
 pub mod negatives;
 pub mod objective;
+pub mod target;
 pub mod views;
 
 pub use batch::PairBatch;

@@ -2,15 +2,11 @@
 
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
-use weft_kernels::{mean, standardize};
+use weft_kernels::mean;
 
-use crate::mlm::rows;
-use crate::mrm::target_spread;
 use crate::objective::{Loss, Objective, unit_weight};
+use crate::target::{Target, rows, yes};
 use crate::views::{ImageView, TextView, Views};
-
-/// Keeps the division by a token's deviation finite.
-const EPSILON: f64 = 1e-6;
 
 /// The `[objectives.mim]` table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,10 +17,6 @@ pub struct MimConfig {
     /// Standardise each target token (our choice, as for MRM).
     #[serde(default = "yes")]
     pub standardize_target: bool,
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// `mean_i |p_i - t_i|_1 / width` over masked patches (MAMO, section 3.3, the explicit target of the
@@ -53,17 +45,17 @@ impl Objective for Mim {
 
     fn compute(&self, views: &mut Views) -> Loss {
         let (model, batch) = (views.model(), views.batch());
-        let patches = batch.image_mask.masked_rows(&batch.images.device());
+        let patches = batch.masked_patches.clone();
         let features = views.momentum_image();
         let [_, positions, _] = features.dims();
         // The class token stands before the patches and has no place among them.
         let target = rows(features.narrow(1, 1, positions - 1), patches.clone());
-        let target = if self.0.standardize_target { standardize(target, EPSILON) } else { target };
+        let target = Target::new(target, self.0.standardize_target);
         let image = views.fused(ImageView::Masked, TextView::Clean).image;
         Loss {
             name: self.name(),
-            figures: vec![("mim_spread", target_spread(target.clone()))],
-            value: mim_loss(model.heads.mim.forward(rows(image, patches)), target),
+            figures: vec![("mim_spread", target.spread)],
+            value: mim_loss(model.heads.mim.forward(rows(image, patches)), target.features),
         }
     }
 }

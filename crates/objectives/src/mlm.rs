@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use weft_kernels::cross_entropy;
 
 use crate::objective::{Loss, Objective, unit_weight};
+use crate::target::rows;
 use crate::views::{ImageView, TextView, Views};
 
 /// The `[objectives.mlm]` table.
@@ -54,10 +55,4 @@ impl Objective for Mlm {
             figures: vec![("mlm_accuracy", accuracy)],
         }
     }
-}
-
-/// Picks tokens of `x`, `[batch, tokens, width]`, by their index into `[batch * tokens]`.
-pub(crate) fn rows(x: Tensor<3>, rows: Tensor<1, Int>) -> Tensor<2> {
-    let [batch, tokens, width] = x.dims();
-    x.reshape([batch * tokens, width]).select(0, rows)
 }

@@ -2,14 +2,11 @@
 
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
-use weft_kernels::{mean, standardize};
+use weft_kernels::mean;
 
-use crate::mlm::rows;
 use crate::objective::{Loss, Objective, unit_weight};
+use crate::target::{Target, rows, yes};
 use crate::views::{ImageView, TextView, Views};
-
-/// Keeps the division by a token's deviation finite.
-const EPSILON: f64 = 1e-6;
 
 /// The `[objectives.mrm]` table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,10 +18,6 @@ pub struct MrmConfig {
     /// a loss that shrinks with it says nothing.
     #[serde(default = "yes")]
     pub standardize_target: bool,
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// `mean_i |p_i - t_i|^2 / width` over masked positions, for the picture and for the caption, added
@@ -46,18 +39,6 @@ pub fn mrm_loss(
     squared(image, image_target) + squared(text, text_target)
 }
 
-/// Mean over dimensions of the standard deviation over tokens: near 0 when all targets are alike,
-/// that is when the representation has collapsed and the loss is small for nothing.
-///
-/// # Shapes
-///
-/// - `target`: `[tokens, width]`
-/// - output: `[1]`
-pub fn target_spread(target: Tensor<2>) -> Tensor<1> {
-    let centred = target.clone() - target.mean_dim(0);
-    centred.square().mean_dim(0).sqrt().mean()
-}
-
 /// The objective: the online network predicts, from (masked picture, caption) and (picture, masked
 /// caption), what the momentum network fuses from the clean pair. The projector stands on the online
 /// side only, and no gradient passes the target.
@@ -74,33 +55,28 @@ impl Objective for Mrm {
 
     fn compute(&self, views: &mut Views) -> Loss {
         let (model, batch) = (views.model(), views.batch());
-        let patches = batch.image_mask.masked_rows(&batch.images.device());
+        let patches = batch.masked_patches.clone();
         let tokens = batch.masked_rows.clone();
         let projector = &model.heads.mrm;
 
         let target = views.momentum_fused();
-        let image_target = self.target(rows(target.image, patches.clone()));
-        let text_target = self.target(rows(target.text, tokens.clone()));
+        let standardized = self.0.standardize_target;
+        let image_target = Target::new(rows(target.image, patches.clone()), standardized);
+        let text_target = Target::new(rows(target.text, tokens.clone()), standardized);
         let image = views.fused(ImageView::Masked, TextView::Clean).image;
         let text = views.fused(ImageView::Clean, TextView::Masked).text;
         Loss {
             name: self.name(),
             figures: vec![
-                ("mrm_image_spread", target_spread(image_target.clone())),
-                ("mrm_text_spread", target_spread(text_target.clone())),
+                ("mrm_image_spread", image_target.spread),
+                ("mrm_text_spread", text_target.spread),
             ],
             value: mrm_loss(
                 projector.forward(rows(image, patches)),
-                image_target,
+                image_target.features,
                 projector.forward(rows(text, tokens)),
-                text_target,
+                text_target.features,
             ),
         }
-    }
-}
-
-impl Mrm {
-    fn target(&self, target: Tensor<2>) -> Tensor<2> {
-        if self.0.standardize_target { standardize(target, EPSILON) } else { target }
     }
 }

@@ -1,9 +1,10 @@
 //! What one step has computed: each encoder or fusion pass at most once, when it is first asked for.
 
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::Tensor;
 use weft_fusion::Fused;
 use weft_model::{Backbone, Model};
 use weft_nn::Padding;
+use weft_nn::index::indices;
 
 use crate::batch::PairBatch;
 use crate::negatives::{Negatives, draw};
@@ -162,12 +163,8 @@ impl<'a> Views<'a> {
         let (image, text) = (self.image(ImageView::Clean), self.text(TextView::Clean));
         self.passes.push(Pass::Negatives);
         let device = self.batch.images.device();
-        let rows = |rows: &[usize]| {
-            let rows: Vec<i32> = rows.iter().map(|row| *row as i32).collect();
-            let count = rows.len();
-            Tensor::<1, Int>::from_data(TensorData::new(rows, [count]), &device)
-        };
-        let (wrong_image, wrong_text) = (rows(&drawn.image_of_text), rows(&drawn.text_of_image));
+        let wrong_image = indices(drawn.image_of_text.iter().copied(), &device);
+        let wrong_text = indices(drawn.text_of_image.iter().copied(), &device);
         let images = Tensor::cat(vec![image.clone().select(0, wrong_image), image], 0);
         let texts = Tensor::cat(vec![text.clone(), text.select(0, wrong_text.clone())], 0);
         let padding = self.batch.padding.bias();

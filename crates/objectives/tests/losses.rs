@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use proptest::prelude::*;
-use weft_objectives::{itc, itm, mim, mlm, mrm};
+use weft_objectives::{itc, itm, mim, mlm, mrm, target};
 
 fn tensor(values: &[f32], width: usize) -> Tensor<2> {
     let shape = [values.len() / width, width];
@@ -115,12 +115,12 @@ proptest! {
             (column.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 6.0).sqrt()
         };
         let expected = (0..5).map(deviation).sum::<f64>() / 5.0;
-        let found = scalar(mrm::target_spread(tensor(&target, 5)));
+        let found = scalar(target::target_spread(tensor(&target, 5)));
         prop_assert!(close(found, expected), "{found} {expected}");
     }
 }
 
 #[test]
 fn a_collapsed_target_has_no_spread() {
-    assert!(scalar(mrm::target_spread(tensor(&[1.0, -2.0, 1.0, -2.0], 2))) < 1e-6);
+    assert!(scalar(target::target_spread(tensor(&[1.0, -2.0, 1.0, -2.0], 2))) < 1e-6);
 }

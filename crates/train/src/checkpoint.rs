@@ -8,11 +8,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use weft_data::error::Ledger;
 use weft_data::preprocess::Preprocess;
 use weft_data::tokenizer::Tokenizer;
 use weft_model::weights;
 
 use crate::recipe::Recipe;
+use crate::run_dir::RunDir;
 use crate::state::TrainState;
 
 const FORMAT: u32 = 1;
@@ -41,7 +43,7 @@ struct Entry {
 
 /// Where a run stands, besides its tensors. Data position and all randomness follow from the step
 /// and the recipe's seed.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Progress {
     /// Steps done.
     pub step: u64,
@@ -49,6 +51,8 @@ pub struct Progress {
     pub seconds: f64,
     /// Seconds of these spent waiting for data.
     pub data_wait: f64,
+    /// Records that could not be used so far.
+    pub ledger: Ledger,
     /// The best value so far of what the best checkpoint is chosen by, and its step.
     pub best: Option<Best>,
 }
@@ -73,8 +77,11 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Writes a checkpoint below `folder`. It bears its name only when it is complete and on disk;
-    /// if writing fails, nothing that was there before is touched.
+    /// Writes a checkpoint below `folder`. It bears its name only when it is complete and on disk.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written; what was there before is as it was.
     pub fn save(
         folder: &Path,
         state: &TrainState,
@@ -87,9 +94,9 @@ impl Checkpoint {
             fs::remove_dir_all(&aside).with_context(|| aside.display().to_string())?;
         }
         let written = write(&aside, state, progress, companions).and_then(|()| {
+            // The same step may have been saved by a run that was then resumed from before it.
             if path.exists() {
-                // The same step saved again, for instance at the end: the newer one replaces it.
-                fs::remove_dir_all(&path)?;
+                remove(&path)?;
             }
             fs::rename(&aside, &path)?;
             sync_folder(folder);
@@ -102,7 +109,28 @@ impl Checkpoint {
         Ok(Self { path })
     }
 
+    /// The run and the checkpoint that `path` means: a checkpoint, or a run directory with its latest
+    /// one.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or it is damaged.
+    pub fn locate(path: &Path) -> Result<(RunDir, Self)> {
+        let path = path.canonicalize().with_context(|| path.display().to_string())?;
+        let folder = path.parent().filter(|parent| parent.ends_with("checkpoints"));
+        if let Some(root) = folder.and_then(Path::parent) {
+            return Ok((RunDir::open(root)?, Self::open(&path)?));
+        }
+        let run = RunDir::open(&path)?;
+        let checkpoint = Self::latest(&run.checkpoints())?;
+        Ok((run, checkpoint))
+    }
+
     /// Opens the checkpoint in `path` and checks every file against the manifest.
+    ///
+    /// # Errors
+    ///
+    /// Names the file that is missing or has another hash.
     pub fn open(path: &Path) -> Result<Self> {
         let manifest = read_manifest(path)?;
         ensure!(
@@ -136,7 +164,7 @@ impl Checkpoint {
         Self::open(last).or_else(|error| {
             match before.iter().rev().find_map(|path| Self::open(path).ok()) {
                 Some(good) => Err(error.context(format!(
-                    "the latest checkpoint is damaged; the one before it is whole: --resume {}",
+                    "the latest checkpoint is damaged; the one before it is whole, use {}",
                     good.path.display()
                 ))),
                 None => Err(error.context("the latest checkpoint is damaged and none is whole")),
@@ -144,22 +172,27 @@ impl Checkpoint {
         })
     }
 
+    /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
+    /// The recipe of its run.
     pub fn recipe(&self) -> Result<Recipe> {
         Recipe::read(&self.path.join(RECIPE))
     }
 
+    /// The tokenizer of its run.
     pub fn tokenizer(&self) -> Result<Tokenizer> {
         Ok(Tokenizer::load(&self.path.join(TOKENIZER))?)
     }
 
+    /// How pictures reach its model.
     pub fn preprocess(&self) -> Result<Preprocess> {
         read_json(&self.path.join(PREPROCESS))
     }
 
+    /// Where its run stood.
     pub fn progress(&self) -> Result<Progress> {
         read_json(&self.path.join(PROGRESS))
     }
@@ -195,17 +228,44 @@ pub fn list(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(all)
 }
 
+/// Takes the checkpoints of steps after `step` away: a run that goes on from `step` makes its own.
+pub fn discard_after(folder: &Path, step: u64) -> Result<()> {
+    let last = folder.join(name(step));
+    list(folder)?.iter().filter(|path| **path > last).try_for_each(|path| remove(path))
+}
+
+/// Clears away what a killed process left of a checkpoint that it was writing or removing.
+pub fn sweep(folder: &Path) -> Result<()> {
+    for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        let path = entry?.path();
+        let left =
+            path.extension().is_some_and(|extension| extension == "tmp" || extension == "removed");
+        if left && path.is_dir() {
+            fs::remove_dir_all(&path).with_context(|| path.display().to_string())?;
+        }
+    }
+    Ok(())
+}
+
+/// The place of the checkpoint of `step` below `folder`.
+pub fn place(folder: &Path, step: u64) -> PathBuf {
+    folder.join(name(step))
+}
+
+/// Removes a checkpoint. It is renamed first: a removal that is cut short must not leave half a
+/// checkpoint under its name.
+fn remove(path: &Path) -> Result<()> {
+    let aside = path.with_extension("removed");
+    fs::rename(path, &aside).with_context(|| path.display().to_string())?;
+    fs::remove_dir_all(&aside).with_context(|| aside.display().to_string())
+}
+
 /// Removes all but the latest `keep` checkpoints and the best one.
 pub fn prune(folder: &Path, keep: usize, best: Option<Best>) -> Result<()> {
     let all = list(folder)?;
     let best = best.map(|best| folder.join(name(best.step)));
-    for path in all.iter().rev().skip(keep).filter(|path| Some(*path) != best.as_ref()) {
-        // Renamed first: a removal that is cut short must not leave half a checkpoint behind.
-        let aside = path.with_extension("removed");
-        fs::rename(path, &aside).with_context(|| path.display().to_string())?;
-        fs::remove_dir_all(&aside).with_context(|| aside.display().to_string())?;
-    }
-    Ok(())
+    let superfluous = all.iter().rev().skip(keep).filter(|path| Some(*path) != best.as_ref());
+    superfluous.map(|path| remove(path)).collect()
 }
 
 fn name(step: u64) -> String {

@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::Result;
 use weft_data::error::Ledger;
 use weft_data::record::Record;
-use weft_eval::{RerankConfig, TaskResult, Truth, chance, rerank, retrieval, top_k};
+use weft_eval::{RerankConfig, Retrieval, TaskResult, Truth, chance, rerank, retrieval, top_k};
 
 use crate::inference::Inference;
 
@@ -17,13 +17,18 @@ pub struct Evaluation<'a> {
     pub checkpoint: &'a str,
     /// Candidates to re-rank per query; 0 for none.
     pub rerank: usize,
-    /// Fraction of pictures that may be unreadable.
+    /// Fraction of the data set's records that may be unusable, and how many it has.
     pub bad_budget: f64,
+    pub data_set: usize,
 }
 
 /// A result with the pictures found for each caption.
 pub struct Retrieved {
     pub result: TaskResult,
+    /// Before re-ranking.
+    pub dual: Retrieval,
+    /// Pictures that could not be read and were left out.
+    pub ledger: Ledger,
     /// For each caption its text, the record it belongs to, and the best records with their scores.
     pub queries: Vec<FoundFor>,
 }
@@ -39,13 +44,17 @@ pub struct FoundFor {
 /// How many pictures per caption are kept for a gallery.
 const SHOWN: usize = 5;
 
-/// Evaluates retrieval in both directions.
+/// Evaluates retrieval in both directions. A recipe without ITM has no head to re-rank by.
+///
+/// # Errors
+///
+/// When more pictures than the budget allows cannot be read.
 pub fn retrieve(model: &Inference, evaluation: &Evaluation) -> Result<Retrieved> {
     let begun = Instant::now();
     let records = evaluation.records;
     let mut ledger = Ledger::default();
     let (images, readable) = model.images(records, &mut ledger)?;
-    ledger.check(evaluation.bad_budget, records.len())?;
+    ledger.check(evaluation.bad_budget, evaluation.data_set)?;
 
     let captions_per_picture = model.recipe.eval.captions;
     let mut captions = Vec::new();
@@ -74,20 +83,19 @@ pub fn retrieve(model: &Inference, evaluation: &Evaluation) -> Result<Retrieved>
         seconds: 0.0,
     };
     result.add_chance(&chance(&truth));
-    result.add_retrieval(&retrieval(&scores, &truth)?);
+    let dual = retrieval(&scores, &truth)?;
+    result.add_retrieval(&dual);
 
     let (image_count, text_count) = (readable.len(), captions.len());
-    let config = RerankConfig {
-        k_i2t: evaluation.rerank,
-        k_t2i: evaluation.rerank,
-        chunk: model.recipe.eval.batch_size,
-    };
+    let rerank_by = if model.matches_pairs() { evaluation.rerank } else { 0 };
+    let config =
+        RerankConfig { k_i2t: rerank_by, k_t2i: rerank_by, chunk: model.recipe.eval.batch_size };
     let reranked = rerank(&scores, image_count, text_count, config, |pairs| {
         let matches = model.matches(&images, &texts, pairs)?;
         let dual = pairs.iter().map(|(image, text)| scores[image * text_count + text]);
         Ok::<_, anyhow::Error>(model.pair_scores(&matches, dual))
     })?;
-    if evaluation.rerank > 0 {
+    if rerank_by > 0 {
         result.add_reranked(&reranked.retrieval(&truth)?);
     }
 
@@ -105,5 +113,5 @@ pub fn retrieve(model: &Inference, evaluation: &Evaluation) -> Result<Retrieved>
     });
     let queries = queries.collect();
     result.seconds = begun.elapsed().as_secs_f64();
-    Ok(Retrieved { result, queries })
+    Ok(Retrieved { result, dual, ledger, queries })
 }

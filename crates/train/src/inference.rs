@@ -11,6 +11,7 @@ use weft_data::record::Record;
 use weft_data::tokenizer::Tokenizer;
 use weft_model::Model;
 use weft_nn::Padding;
+use weft_nn::index::indices;
 
 use crate::checkpoint::Checkpoint;
 use crate::recipe::Recipe;
@@ -48,7 +49,7 @@ pub struct WordAttention {
     pub token: String,
     /// `None` for special tokens.
     pub word: Option<u32>,
-    /// `[patches]`
+    /// `[patches]`, of a row that sums to 1 over the class token, patches and words.
     pub weights: Vec<f32>,
 }
 
@@ -80,6 +81,11 @@ impl Inference {
         let mut inference = Self::new(&recipe, tokenizer, &model, device);
         inference.pipeline.preprocess = checkpoint.preprocess()?;
         Ok(inference)
+    }
+
+    /// Whether the matching head was trained.
+    pub fn matches_pairs(&self) -> bool {
+        self.recipe.objectives.itm.is_some()
     }
 
     /// Encodes the pictures of `records`; those that cannot be read go into `ledger`. Returns the
@@ -156,8 +162,8 @@ impl Inference {
         product.into_data().iter::<f32>().collect()
     }
 
-    /// How well the matching head finds that each (picture, caption) fits: the logarithm of the odds
-    /// of "match".
+    /// How well the matching head finds that each (picture, caption) of `pairs` fits, by their
+    /// numbers in `images` and `texts`: the logarithm of the odds of "match".
     pub fn matches(
         &self,
         images: &Images,
@@ -165,7 +171,7 @@ impl Inference {
         pairs: &[(usize, usize)],
     ) -> Result<Vec<f32>> {
         let (image, text): (Vec<usize>, Vec<usize>) = pairs.iter().copied().unzip();
-        let (image, text) = (self.rows(&image), self.rows(&text));
+        let (image, text) = (indices(image, &self.device), indices(text, &self.device));
         let padding = Padding::from_bias(texts.padding.clone().select(0, text.clone()));
         let fused = self.model.backbone.fusion.forward(
             images.features.clone().select(0, image),
@@ -213,11 +219,5 @@ impl Inference {
             .zip(rows)
             .map(|((token, word), row)| WordAttention { token, word, weights: row.to_vec() })
             .collect())
-    }
-
-    fn rows(&self, rows: &[usize]) -> Tensor<1, Int> {
-        let rows: Vec<i32> = rows.iter().map(|row| *row as i32).collect();
-        let count = rows.len();
-        Tensor::from_data(TensorData::new(rows, [count]), &self.device)
     }
 }

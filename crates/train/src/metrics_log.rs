@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event_file::EventFile;
 
-/// The figures of one step, in the order in which they were computed.
+/// The figures of one step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Line {
     pub step: u64,
@@ -53,6 +53,12 @@ impl MetricsLog {
         Ok(Self { lines, events: EventFile::create(events, step)? })
     }
 
+    /// Puts everything appended so far on disk.
+    pub fn sync(&self) -> Result<()> {
+        self.lines.sync_data().context("metrics.jsonl")
+    }
+
+    /// Appends one line.
     pub fn append(&mut self, line: &Line) -> Result<()> {
         writeln!(self.lines, "{}", serde_json::to_string(line)?).context("metrics.jsonl")?;
         let scalars =

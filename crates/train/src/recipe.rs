@@ -11,6 +11,7 @@ use weft_data::mask::MaskConfig;
 use weft_data::preprocess::Preprocess;
 use weft_model::ModelConfig;
 use weft_objectives::Objectives;
+use weft_vision::MaskMode;
 
 /// The recipes that come with weft.
 const BUILT_IN: [(&str, &str); 2] = [
@@ -231,8 +232,44 @@ impl Recipe {
         ensure!((0.0..=1.0).contains(&train.momentum), "train.momentum must be in [0, 1]");
         ensure!(self.eval.batch_size > 0, "eval.batch_size must be at least 1");
         ensure!(self.optimizer.clip_norm > 0.0, "optimizer.clip_norm must be above 0");
+        let optimizer = &self.optimizer;
+        for (name, rate) in [
+            ("lr", optimizer.lr),
+            ("warmup_lr", optimizer.warmup_lr),
+            ("final_lr", optimizer.final_lr),
+            ("weight_decay", optimizer.weight_decay),
+        ] {
+            ensure!(
+                rate >= 0.0 && rate.is_finite(),
+                "optimizer.{name} is {rate}; expected 0 or more"
+            );
+        }
+        ensure!(
+            optimizer.betas.iter().all(|beta| (0.0..1.0).contains(beta)),
+            "optimizer.betas are {:?}; expected numbers in [0, 1)",
+            optimizer.betas
+        );
+        ensure!(optimizer.epsilon > 0.0, "optimizer.epsilon must be above 0");
+        let objectives = &self.objectives;
+        ensure!(
+            !self.needs_masked_words() || self.mask.text_ratio > 0.0,
+            "mask.text_ratio must be above 0 for MLM and MRM"
+        );
+        ensure!(
+            (objectives.mrm.is_none() && objectives.mim.is_none()) || self.mask.image_ratio > 0.0,
+            "mask.image_ratio must be above 0 for MRM and MIM"
+        );
+        ensure!(
+            self.model.vision.mask_mode != MaskMode::Drop || self.mask.image_ratio < 1.0,
+            "mask.image_ratio must be below 1 where masked patches are dropped"
+        );
         ensure!(!self.objectives.build().is_empty(), "objectives: at least one is needed");
         Ok(())
+    }
+
+    /// Whether an objective predicts masked words.
+    pub fn needs_masked_words(&self) -> bool {
+        self.objectives.mlm.is_some() || self.objectives.mrm.is_some()
     }
 
     /// How pictures reach the model outside training.

@@ -1,6 +1,6 @@
 //! summary.json, report.html and the table at the end of a run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
@@ -8,6 +8,7 @@ use weft_data::record::Record;
 use weft_eval::{Curve, Hit, Query, Report, TaskResult};
 
 use crate::attention_map::attention_map;
+use crate::checkpoint::Best;
 use crate::evaluate::{FoundFor, Retrieved};
 use crate::inference::Inference;
 use crate::metrics_log::Line;
@@ -27,6 +28,8 @@ pub struct Summary {
     pub samples_per_second: f64,
     pub data_wait_fraction: f64,
     pub peak_rss_mib: u64,
+    /// The checkpoint with the highest mean recall on `val`.
+    pub best: Option<Best>,
     /// What a random ranking would give, per split.
     pub chance: BTreeMap<String, BTreeMap<String, f64>>,
     /// Per split.
@@ -117,8 +120,7 @@ fn facts(summary: &Summary) -> Vec<(String, String)> {
 }
 
 fn curves(lines: &[Line]) -> Vec<Curve> {
-    let Some(first) = lines.first() else { return Vec::new() };
-    let names = first.figures.keys();
+    let names: BTreeSet<&String> = lines.iter().flat_map(|line| line.figures.keys()).collect();
     let curve = |name: &String| Curve {
         name: name.clone(),
         points: lines
@@ -126,5 +128,5 @@ fn curves(lines: &[Line]) -> Vec<Curve> {
             .filter_map(|line| line.get(name).map(|value| (line.step as f64, value)))
             .collect(),
     };
-    names.map(curve).collect()
+    names.into_iter().map(curve).collect()
 }

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+const FAILED_STEP: &str = "failed-step-";
+
 /// `runs/NAME/{recipe.toml, metrics.jsonl, summary.json, report.html, checkpoints/, ...}`.
 #[derive(Debug, Clone)]
 pub struct RunDir {
@@ -13,6 +15,10 @@ pub struct RunDir {
 
 impl RunDir {
     /// Begins a run in `root`, which must not hold one unless `overwrite`.
+    ///
+    /// # Errors
+    ///
+    /// When it holds one, or cannot be written.
     pub fn create(root: &Path, overwrite: bool) -> Result<Self> {
         let run = Self { root: root.to_path_buf() };
         if run.recipe().exists() {
@@ -23,7 +29,7 @@ impl RunDir {
                     root.display()
                 );
             }
-            fs::remove_dir_all(root).with_context(|| format!("removing {}", root.display()))?;
+            run.clear().with_context(|| format!("removing the run in {}", root.display()))?;
         }
         for folder in [run.checkpoints(), run.events()] {
             fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
@@ -31,7 +37,29 @@ impl RunDir {
         Ok(run)
     }
 
+    /// Removes what a run writes, and nothing else that may stand in its folder.
+    fn clear(&self) -> std::io::Result<()> {
+        for entry in fs::read_dir(&self.root)? {
+            let path = entry?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let folder = path == self.checkpoints() || path == self.events();
+            let file = [self.recipe(), self.metrics(), self.summary(), self.report()];
+            let more = [self.splits(), self.ledger()];
+            if folder {
+                fs::remove_dir_all(&path)?;
+            } else if file.contains(&path) || more.contains(&path) || name.starts_with(FAILED_STEP)
+            {
+                fs::remove_file(&path)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The run in `root`.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
     pub fn open(root: &Path) -> Result<Self> {
         let run = Self { root: root.to_path_buf() };
         if !run.recipe().exists() {
@@ -70,9 +98,9 @@ impl RunDir {
         self.root.join("bad-records.json")
     }
 
-    /// Written when a loss is not finite: the keys of the batch.
-    pub fn non_finite(&self, step: u64) -> PathBuf {
-        self.root.join(format!("non-finite-step-{step}.json"))
+    /// Written when a step fails, above all when a loss is not finite: the keys of its batch.
+    pub fn failed_step(&self, step: u64) -> PathBuf {
+        self.root.join(format!("{FAILED_STEP}{step}.json"))
     }
 
     pub fn events(&self) -> PathBuf {

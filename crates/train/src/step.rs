@@ -34,6 +34,11 @@ impl Stepper {
         }
     }
 
+    /// Names of the objectives.
+    pub fn names(&self) -> Vec<&'static str> {
+        self.objectives.iter().map(|objective| objective.name()).collect()
+    }
+
     /// Takes step `step` (counted from 0) with `train.accumulate` batches. The line that comes back
     /// is numbered by the steps done.
     ///
@@ -89,6 +94,9 @@ impl Stepper {
         let place = format!("{part}");
         self.device.seed(addressed(self.recipe.seed, step, &place, "dropout").next_u64());
         let negatives = addressed(self.recipe.seed, step, &place, "negatives").next_u64();
+        if self.recipe.needs_masked_words() && pairs.masked_words.dims()[0] == 0 {
+            bail!("step {}: no caption of the batch has a word to mask", step + 1);
+        }
         let mut views = Views::new(model, twin, pairs, negatives);
 
         let mut total: Option<Tensor<1>> = None;

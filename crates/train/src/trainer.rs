@@ -42,6 +42,7 @@ pub struct Trainer {
     state: TrainState,
     progress: checkpoint::Progress,
     device: Device,
+    begun: Instant,
 }
 
 /// How a run ended.
@@ -54,7 +55,13 @@ pub enum Outcome {
 
 impl Trainer {
     /// A new run in `out`.
+    ///
+    /// # Errors
+    ///
+    /// When the data cannot be read, the recipe does not fit them, or `out` holds a run and must not
+    /// be overwritten.
     pub fn begin(recipe: Recipe, out: &Path, overwrite: bool, device: &Device) -> Result<Self> {
+        let begun = Instant::now();
         let dataset = open_data(&recipe)?;
         let tokenizer = match &recipe.tokenizer.path {
             Some(path) => Tokenizer::load(path)?,
@@ -64,46 +71,48 @@ impl Trainer {
                 Tokenizer::train(captions.into_iter(), recipe.tokenizer.vocab_size)?
             }
         };
+        let tokenizer = Arc::new(tokenizer);
         let state = TrainState::new(&recipe, tokenizer.vocab_size(), device)?;
-        // Nothing is written before everything that can be wrong with the recipe was tried.
+        // Nothing is written, let alone overwritten, before what can be wrong was tried.
+        loader(&recipe, &dataset, &tokenizer, 0)?;
+        let text = recipe.to_toml()?;
         let run = RunDir::create(out, overwrite)?;
-        write_atomically(&run.recipe(), recipe.to_toml()?.as_bytes())?;
         let splits = serde_json::to_vec_pretty(&dataset.split_listing())?;
         write_atomically(&run.splits(), &splits)?;
-        Ok(Self {
-            recipe,
-            run,
-            dataset,
-            tokenizer: Arc::new(tokenizer),
-            state,
-            progress: checkpoint::Progress::default(),
-            device: device.clone(),
-        })
+        write_atomically(&run.recipe(), text.as_bytes())?;
+        let progress =
+            checkpoint::Progress { ledger: dataset.ledger.clone(), ..Default::default() };
+        let device = device.clone();
+        Ok(Self { recipe, run, dataset, tokenizer, state, progress, device, begun })
     }
 
-    /// Goes on with the run in `path`: a run directory, or one of its checkpoints.
+    /// Goes on with the run in `path`: a run directory, or one of its checkpoints. A run that was
+    /// stopped before its first checkpoint starts over.
+    ///
+    /// # Errors
+    ///
+    /// When there is no run, its checkpoint is damaged, or its data are no longer what they were.
     pub fn resume(path: &Path, device: &Device) -> Result<Self> {
-        let (run, checkpoint) = if path.join("manifest.json").exists() {
-            let root = path.parent().and_then(Path::parent).context("a checkpoint of no run")?;
-            (RunDir::open(root)?, Checkpoint::open(path)?)
-        } else {
-            let run = RunDir::open(path)?;
-            let checkpoint = Checkpoint::latest(&run.checkpoints())?;
-            (run, checkpoint)
-        };
+        let begun = Instant::now();
+        if let Ok(run) = RunDir::open(path)
+            && checkpoint::list(&run.checkpoints()).is_ok_and(|all| all.is_empty())
+            && !path.join("manifest.json").exists()
+        {
+            eprintln!("{}: no checkpoint yet: starting over", path.display());
+            return Self::begin(Recipe::read(&run.recipe())?, path, true, device);
+        }
+        let (run, checkpoint) = Checkpoint::locate(path)?;
         let recipe = checkpoint.recipe()?;
-        let tokenizer = checkpoint.tokenizer()?;
+        let tokenizer = Arc::new(checkpoint.tokenizer()?);
         let mut state = TrainState::new(&recipe, tokenizer.vocab_size(), device)?;
         checkpoint.load_state(&mut state)?;
-        Ok(Self {
-            dataset: open_data(&recipe)?,
-            run,
-            tokenizer: Arc::new(tokenizer),
-            state,
-            progress: checkpoint.progress()?,
-            device: device.clone(),
-            recipe,
-        })
+        let dataset = open_data(&recipe)?;
+        same_splits(&dataset, &run)?;
+        let progress = checkpoint.progress()?;
+        checkpoint::sweep(&run.checkpoints())?;
+        checkpoint::discard_after(&run.checkpoints(), progress.step)?;
+        let device = device.clone();
+        Ok(Self { recipe, run, dataset, tokenizer, state, progress, device, begun })
     }
 
     /// The run directory.
@@ -116,13 +125,17 @@ impl Trainer {
     }
 
     /// Trains to the last step, evaluates, and writes summary and report.
+    ///
+    /// # Errors
+    ///
+    /// When a loss is not finite, too many records are bad, or something cannot be written.
     pub fn run(mut self, interrupt: &Interrupt) -> Result<Outcome> {
         eprintln!("{}", self.announcement());
         let stopped = self.train(interrupt)?;
         if stopped {
             return Ok(Outcome::Interrupted { step: self.progress.step });
         }
-        self.finish()
+        self.finish(interrupt)
     }
 
     /// Takes the steps that are left. Returns whether the user stopped it.
@@ -133,58 +146,65 @@ impl Trainer {
             return Ok(false);
         }
         let stepper = Stepper::new(&self.recipe, &self.device);
-        let mut loader = self.loader(first)?;
+        let mut loader = loader(&self.recipe, &self.dataset, &self.tokenizer, first)?
+            .with_ledger(self.progress.ledger.clone());
         let mut log = MetricsLog::open(&self.run.metrics(), &self.run.events(), first)?;
-        let names = self.recipe.objectives.build().iter().map(|o| o.name()).collect();
         let samples = train.batch_size * train.accumulate;
-        let mut display = progress::Progress::new(names, first, train.steps, samples);
+        let mut display = progress::Progress::new(stepper.names(), first, train.steps, samples);
         let (seconds_before, wait_before) = (self.progress.seconds, self.progress.data_wait);
-        let begun = Instant::now();
-        let mut ledger_total = 0;
+        self.write_ledger()?;
 
         while self.progress.step < train.steps {
             let step = self.progress.step;
+            let step_begun = Instant::now();
             let batches = (0..train.accumulate)
                 .map(|_| loader.next().context("the loader ended")?.map_err(Into::into))
                 .collect::<Result<Vec<_>>>()?;
-            let step_begun = Instant::now();
             let mut line = self.step(&stepper, &batches, step)?;
             line.push("epoch", batches[0].epoch as f64);
             line.push("samples_per_second", samples as f64 / step_begun.elapsed().as_secs_f64());
 
             self.progress.step += 1;
-            self.progress.seconds = seconds_before + begun.elapsed().as_secs_f64();
-            self.progress.data_wait = wait_before + loader.wait().as_secs_f64();
-            let (done, stopping) = (self.progress.step, interrupt.requested());
+            let done = self.progress.step;
             let last = done == train.steps;
-            let validates =
-                self.recipe.eval.every > 0 && (done.is_multiple_of(self.recipe.eval.every) || last);
-            if validates {
-                self.validate(&mut line)?;
-            }
-            if done.is_multiple_of(train.log_every) || last || validates {
+            let every = |steps: u64| steps > 0 && done.is_multiple_of(steps);
+            let validates = self.recipe.eval.every > 0 && (every(self.recipe.eval.every) || last);
+            let improved = validates && self.validate(&mut line)?;
+            if every(train.log_every) || last || validates {
                 log.append(&line)?;
             }
             let ledger = loader.ledger();
-            if ledger.total() > ledger_total {
-                ledger_total = ledger.total();
-                let bytes = serde_json::to_vec_pretty(&ledger)?;
-                write_atomically(&self.run.ledger(), &bytes)?;
+            if ledger.total() > self.progress.ledger.total() {
+                self.progress.ledger = ledger;
+                self.write_ledger()?;
             }
             display.show(&line, loader.wait());
-            if done.is_multiple_of(train.checkpoint_every) || last || stopping {
+            self.progress.seconds = seconds_before + self.begun.elapsed().as_secs_f64();
+            self.progress.data_wait = wait_before + loader.wait().as_secs_f64();
+            let stopping = interrupt.requested();
+            if every(train.checkpoint_every) || last || stopping || improved {
+                // The log first: a checkpoint must not be ahead of it.
+                log.sync()?;
                 self.save()?;
             }
-            if stopping && !last {
+            if stopping {
                 display.finish();
                 return Ok(true);
             }
         }
         display.finish();
-        if ledger_total > 0 {
-            eprintln!("records that could not be used:\n{}", loader.ledger());
+        if self.progress.ledger.total() > 0 {
+            eprintln!("records that could not be used:\n{}", self.progress.ledger);
         }
         Ok(false)
+    }
+
+    fn write_ledger(&self) -> Result<()> {
+        if self.progress.ledger.total() == 0 {
+            return Ok(());
+        }
+        let bytes = serde_json::to_vec_pretty(&self.progress.ledger)?;
+        write_atomically(&self.run.ledger(), &bytes)
     }
 
     /// Takes one step; if it fails, the keys of its batch are kept for whoever looks into it.
@@ -198,7 +218,7 @@ impl Trainer {
         let line = stepper.step(state, batches, step);
         line.map_err(|error| {
             let keys: Vec<&String> = batches.iter().flat_map(|batch| &batch.keys).collect();
-            let path = self.run.non_finite(step + 1);
+            let path = self.run.failed_step(step + 1);
             let saved = serde_json::to_vec_pretty(&keys)
                 .map_err(Into::into)
                 .and_then(|bytes| write_atomically(&path, &bytes));
@@ -209,27 +229,23 @@ impl Trainer {
         })
     }
 
-    /// Retrieval on the validation split, into `line`; remembers the best step.
-    fn validate(&mut self, line: &mut Line) -> Result<()> {
+    /// Retrieval on the validation split, into `line`. Returns whether it is the best so far.
+    fn validate(&mut self, line: &mut Line) -> Result<bool> {
         let records = self.dataset.split(VALIDATION)?;
         if records.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
-        let model = self.inference();
         let evaluation = self.evaluation(VALIDATION, records, "", 0);
-        let result = retrieve(&model, &evaluation)?.result;
-        let names = weft_eval::Retrieval::NAMES;
-        let mean = names.iter().map(|name| result.metrics[*name]).sum::<f64>() / names.len() as f64;
-        for name in ["i2t_r1", "t2i_r1"] {
-            line.push(&format!("{VALIDATION}_{name}"), result.metrics[name]);
-        }
+        let dual = retrieve(&self.inference(), &evaluation)?.dual;
+        let mean = dual.rmean();
+        line.push("val_i2t_r1", dual.i2t_r1);
+        line.push("val_t2i_r1", dual.t2i_r1);
         line.push(CHOSEN_BY, mean);
-        if self.progress.best.is_none_or(|best| mean > best.value) {
+        let improved = self.progress.best.is_none_or(|best| mean > best.value);
+        if improved {
             self.progress.best = Some(Best { step: self.progress.step, value: mean });
-            // The best step is only worth remembering with its weights.
-            self.save()?;
         }
-        Ok(())
+        Ok(improved)
     }
 
     fn save(&self) -> Result<()> {
@@ -240,19 +256,35 @@ impl Trainer {
             preprocess: &self.recipe.preprocessing(),
         };
         Checkpoint::save(&folder, &self.state, &self.progress, &companions)?;
-        checkpoint::prune(&folder, self.recipe.train.keep_last, self.progress.best)
+        let keep = self.recipe.train.keep_last;
+        if let Err(error) = checkpoint::prune(&folder, keep, self.progress.best) {
+            // Too many checkpoints are no reason to lose a run.
+            eprintln!("warning: old checkpoints could not be removed: {error:#}");
+        }
+        Ok(())
     }
 
     /// Evaluates the test splits and writes summary and report.
-    fn finish(self) -> Result<Outcome> {
+    fn finish(self, interrupt: &Interrupt) -> Result<Outcome> {
         let begun = Instant::now();
         let model = self.inference();
-        let checkpoint = self.run.checkpoints().join(format!("{:08}", self.progress.step));
+        let checkpoint = checkpoint::place(&self.run.checkpoints(), self.progress.step);
         let checkpoint = checkpoint.display().to_string();
         let mut splits = Vec::new();
+        if test_splits(&self.dataset).is_empty() {
+            eprintln!("no test split, so nothing to evaluate: see data.test_fraction");
+        }
         for (name, records) in test_splits(&self.dataset) {
+            if interrupt.requested() {
+                // The weights are saved; --resume comes straight back to the evaluation.
+                return Ok(Outcome::Interrupted { step: self.progress.step });
+            }
             let evaluation = self.evaluation(name, records, &checkpoint, self.recipe.eval.rerank);
-            splits.push(EvaluatedSplit { records, retrieved: retrieve(&model, &evaluation)? });
+            let retrieved = retrieve(&model, &evaluation)?;
+            if retrieved.ledger.total() > 0 {
+                eprintln!("left out of {name}:\n{}", retrieved.ledger);
+            }
+            splits.push(EvaluatedSplit { records, retrieved });
         }
         let train = &self.recipe.train;
         let samples = train.steps as f64 * (train.batch_size * train.accumulate) as f64;
@@ -264,6 +296,7 @@ impl Trainer {
             samples_per_second: samples / self.progress.seconds.max(1e-9),
             data_wait_fraction: self.progress.data_wait / self.progress.seconds.max(1e-9),
             peak_rss_mib: peak_rss_mib(),
+            best: self.progress.best,
             chance: BTreeMap::new(),
             metrics: BTreeMap::new(),
         };
@@ -289,35 +322,12 @@ impl Trainer {
         rerank: usize,
     ) -> Evaluation<'a> {
         let bad_budget = self.recipe.data.bad_budget;
-        Evaluation { split, records, checkpoint, rerank, bad_budget }
+        let data_set = self.dataset.total();
+        Evaluation { split, records, checkpoint, rerank, bad_budget, data_set }
     }
 
     fn inference(&self) -> Inference {
         Inference::new(&self.recipe, self.tokenizer.clone(), &self.state.model, &self.device)
-    }
-
-    fn loader(&self, first_step: u64) -> Result<Loader> {
-        let recipe = &self.recipe;
-        let pipeline = Pipeline {
-            tokenizer: self.tokenizer.clone(),
-            preprocess: recipe.preprocessing(),
-            augment: Some(recipe.augment.clone()),
-            mask: recipe.mask.clone(),
-            patch_size: recipe.model.vision.patch_size,
-            max_tokens: recipe.model.text.max_tokens,
-            seed: recipe.seed,
-            shuffle_pairs: recipe.train.shuffle_pairs,
-        };
-        let config = LoaderConfig {
-            batch_size: recipe.train.batch_size,
-            workers: recipe.train.workers,
-            queue: recipe.train.queue,
-            seed: recipe.seed,
-            bad_budget: recipe.data.bad_budget,
-        };
-        let records = Arc::new(self.dataset.split(TRAIN)?.to_vec());
-        let first = first_step * recipe.train.accumulate as u64;
-        Ok(Loader::new(records, Arc::new(pipeline), config, first)?)
     }
 
     /// What is about to happen, before the first step: sizes that decide the result.
@@ -327,7 +337,7 @@ impl Trainer {
         let batch = train.batch_size * train.accumulate;
         format!(
             "{}\nrecipe {} seed {} | {} parameters | steps {} to {} | effective batch {batch} | \
-             {} in-batch negatives per sample (ITC), 2 hard negatives per pair (ITM)",
+             {} negatives per sample in ITC, 2 hard negatives per pair in ITM",
             self.dataset.summary(),
             self.recipe.name,
             self.recipe.seed,
@@ -337,6 +347,59 @@ impl Trainer {
             train.batch_size - 1,
         )
     }
+}
+
+/// Batches for training, the first one for step `first_step`.
+fn loader(
+    recipe: &Recipe,
+    dataset: &Dataset,
+    tokenizer: &Arc<Tokenizer>,
+    first_step: u64,
+) -> Result<Loader> {
+    let pipeline = Pipeline {
+        tokenizer: tokenizer.clone(),
+        preprocess: recipe.preprocessing(),
+        augment: Some(recipe.augment.clone()),
+        mask: recipe.mask.clone(),
+        patch_size: recipe.model.vision.patch_size,
+        max_tokens: recipe.model.text.max_tokens,
+        seed: recipe.seed,
+        shuffle_pairs: recipe.train.shuffle_pairs,
+    };
+    let config = LoaderConfig {
+        batch_size: recipe.train.batch_size,
+        workers: recipe.train.workers,
+        queue: recipe.train.queue,
+        seed: recipe.seed,
+        bad_budget: recipe.data.bad_budget,
+    };
+    let records = Arc::new(dataset.split(TRAIN)?.to_vec());
+    let first = first_step * recipe.train.accumulate as u64;
+    Ok(Loader::new(records, Arc::new(pipeline), config, first)?)
+}
+
+/// Fails when the data of a run are no longer what they were when it began: other records mean
+/// another order, and the run would not go on but become a different one.
+fn same_splits(dataset: &Dataset, run: &RunDir) -> Result<()> {
+    let path = run.splits();
+    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let then: BTreeMap<String, Vec<String>> =
+        serde_json::from_str(&text).with_context(|| path.display().to_string())?;
+    let now = dataset.split_listing();
+    for name in then.keys().chain(now.keys()) {
+        let empty = Vec::new();
+        let (then, now) = (then.get(name).unwrap_or(&empty), now.get(name).unwrap_or(&empty));
+        if let Some(place) = (0..then.len().max(now.len())).find(|i| then.get(*i) != now.get(*i)) {
+            let key = |keys: &[String]| keys.get(place).cloned().unwrap_or("nothing".into());
+            anyhow::bail!(
+                "the data have changed since the run began: record {} of {name} was {:?} and is {:?}",
+                place + 1,
+                key(then),
+                key(now)
+            );
+        }
+    }
+    Ok(())
 }
 
 /// The splits that are looked at once, at the end.
@@ -357,8 +420,8 @@ pub fn minutes(seconds: f64) -> String {
     format!("{} min {:02} s", seconds / 60, seconds % 60)
 }
 
-/// Whom the pictures of the report are owed to.
-fn credits(dataset: &Dataset) -> Vec<String> {
+/// Whom a page that shows the pictures must name.
+pub fn credits(dataset: &Dataset) -> Vec<String> {
     match dataset.name.as_str() {
         weft_data::emoji::NAME => vec![weft_data::emoji::CREDIT.to_string()],
         _ => Vec::new(),

@@ -60,6 +60,7 @@ mod tests {
             samples_per_second: 1.0,
             data_wait_fraction: 0.0,
             peak_rss_mib: 1,
+            best: None,
             chance: Default::default(),
             metrics,
         }

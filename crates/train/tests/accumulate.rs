@@ -37,9 +37,8 @@ fn the_same_batch_twice_is_the_batch_once() {
     let once = after(&recipe, std::slice::from_ref(one));
     let twice = after(&recipe, &[one.clone(), one.clone()]);
     let mixed = after(&recipe, &[one.clone(), other.clone()]);
-    let apart = |a: &[f32], b: &[f32]| {
-        a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0f32, f32::max)
-    };
+    let apart =
+        |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0f32, f32::max);
     assert!(apart(&once, &twice) < 1e-6, "{}", apart(&once, &twice));
     assert!(apart(&once, &mixed) > 1e-5);
 }

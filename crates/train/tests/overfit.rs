@@ -95,6 +95,7 @@ fn every_loss_falls_and_retrieval_is_perfect() {
         checkpoint: "",
         rerank: recipe.eval.rerank,
         bad_budget: 0.0,
+        data_set: PAIRS,
     };
     let metrics = retrieve(&model, &evaluation).unwrap().result.metrics;
     for name in ["i2t_r1", "t2i_r1", "i2t_r1_reranked", "t2i_r1_reranked"] {

@@ -2,6 +2,7 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use weft_nn::ConfigError;
+use weft_nn::index::indices;
 
 /// Masked patches of a batch, the same number in every picture.
 ///
@@ -72,7 +73,7 @@ impl PatchMask {
             let (mut next_visible, mut next_masked) = (base, base + visible);
             for masked in mask {
                 let next = if *masked { &mut next_masked } else { &mut next_visible };
-                rows.push(*next as i32);
+                rows.push(*next);
                 *next += 1;
             }
         }
@@ -85,12 +86,7 @@ impl PatchMask {
         Tensor::from_data(TensorData::new(values, [self.batch, self.patches, 1]), device)
     }
 
-    fn rows(&self, masked: bool) -> Vec<i32> {
-        (0..self.mask.len()).filter(|row| self.mask[*row] == masked).map(|row| row as i32).collect()
+    fn rows(&self, masked: bool) -> impl Iterator<Item = usize> {
+        (0..self.mask.len()).filter(move |row| self.mask[*row] == masked)
     }
-}
-
-fn indices(rows: Vec<i32>, device: &Device) -> Tensor<1, Int> {
-    let count = rows.len();
-    Tensor::from_data(TensorData::new(rows, [count]), device)
 }

@@ -33,12 +33,17 @@ pub fn run(args: Args) -> Result<ExitCode> {
         None => dataset.splits.keys().map(String::as_str).collect(),
     };
     let width = model.recipe.model.projection_width;
-    let file = File::create(&args.out).with_context(|| args.out.display().to_string())?;
+    // All names are checked before a file is touched, and a file is whole or not there.
+    let splits = splits
+        .into_iter()
+        .map(|name| Ok((name, dataset.split(name)?)))
+        .collect::<Result<Vec<_>>>()?;
+    let aside = args.out.with_extension("tmp");
+    let file = File::create(&aside).with_context(|| aside.display().to_string())?;
     let mut out = BufWriter::new(file);
     let mut ledger = Ledger::default();
     let (mut pictures, mut captions) = (0, 0);
-    for split in splits {
-        let records = dataset.split(split)?;
+    for (split, records) in splits {
         // A part at a time: the features of all pictures of a large set do not fit into memory.
         for records in records.chunks(model.recipe.eval.batch_size.max(256)) {
             let (images, readable) = model.images(records, &mut ledger)?;
@@ -64,7 +69,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
             }
         }
     }
-    out.flush().with_context(|| args.out.display().to_string())?;
+    out.flush().with_context(|| aside.display().to_string())?;
+    ledger.check(model.recipe.data.bad_budget, dataset.total())?;
+    std::fs::rename(&aside, &args.out).with_context(|| args.out.display().to_string())?;
     if ledger.total() > 0 {
         eprintln!("pictures that could not be embedded:\n{ledger}");
     }

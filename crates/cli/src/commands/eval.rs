@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use weft_eval::results_table;
 use weft_train::evaluate::{Evaluation, retrieve};
+use weft_train::run_dir::write_atomically;
 use weft_train::trainer::test_splits;
 
 use super::source::{DataArgs, ModelArgs};
@@ -44,13 +45,17 @@ pub fn run(args: Args) -> Result<ExitCode> {
             checkpoint: &path,
             rerank: args.rerank.unwrap_or(model.recipe.eval.rerank),
             bad_budget: model.recipe.data.bad_budget,
+            data_set: dataset.total(),
         };
-        results.push(retrieve(&model, &evaluation)?.result);
+        let retrieved = retrieve(&model, &evaluation)?;
+        if retrieved.ledger.total() > 0 {
+            eprintln!("left out of {split}:\n{}", retrieved.ledger);
+        }
+        results.push(retrieved.result);
     }
     println!("{}", results_table(&results));
     if let Some(path) = &args.json {
-        std::fs::write(path, serde_json::to_vec_pretty(&results)?)
-            .with_context(|| path.display().to_string())?;
+        write_atomically(path, &serde_json::to_vec_pretty(&results)?)?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use weft_data::error::Ledger;
 use weft_data::record::Record;
-use weft_eval::{Hit, search_page, top_k};
-use weft_train::trainer::test_splits;
+use weft_eval::{Hit, RerankConfig, rerank, search_page, top_k};
+use weft_train::run_dir::write_atomically;
+use weft_train::trainer::{credits, test_splits};
 
 use super::source::{DataArgs, ModelArgs};
 
@@ -47,25 +48,27 @@ pub fn run(args: Args) -> Result<ExitCode> {
 
     let mut ledger = Ledger::default();
     let (images, readable) = model.images(&records, &mut ledger)?;
-    ledger.check(model.recipe.data.bad_budget, records.len())?;
+    ledger.check(model.recipe.data.bad_budget, dataset.total())?;
     let texts = model.texts(std::slice::from_ref(&args.query))?;
     let similarity = model.similarity(&images, &texts);
-    let rerank = args.rerank.unwrap_or(model.recipe.eval.rerank).min(readable.len());
-    let mut best = top_k(&similarity, args.top.max(rerank));
-    let mut scores: Vec<f32> = best.iter().map(|image| similarity[*image]).collect();
-    if rerank > 0 {
-        let pairs: Vec<(usize, usize)> = best[..rerank].iter().map(|image| (*image, 0)).collect();
-        let matches = model.matches(&images, &texts, &pairs)?;
-        let scored = model.pair_scores(&matches, scores[..rerank].iter().copied());
-        let mut order: Vec<usize> = (0..rerank).collect();
-        order.sort_by(|a, b| scored[*b].total_cmp(&scored[*a]));
-        best = order.iter().map(|i| best[*i]).chain(best[rerank..].iter().copied()).collect();
-        scores = order.iter().map(|i| scored[*i]).chain(scores[rerank..].iter().copied()).collect();
-    }
+    let rerank_by = args.rerank.unwrap_or(model.recipe.eval.rerank);
+    let best: Vec<(usize, f32)> = if rerank_by == 0 || !model.matches_pairs() {
+        top_k(&similarity, args.top).into_iter().map(|image| (image, similarity[image])).collect()
+    } else {
+        // What is shown is re-ranked, so that all scores are of one kind.
+        let k_t2i = rerank_by.max(args.top);
+        let config = RerankConfig { k_i2t: 0, k_t2i, chunk: model.recipe.eval.batch_size };
+        let reranked = rerank(&similarity, readable.len(), 1, config, |pairs| {
+            let matches = model.matches(&images, &texts, pairs)?;
+            let dual = pairs.iter().map(|(image, _)| similarity[*image]);
+            Ok::<_, anyhow::Error>(model.pair_scores(&matches, dual))
+        })?;
+        reranked.pictures_of(0).iter().map(|hit| (hit.index, hit.score)).collect()
+    };
 
     let mut hits = Vec::new();
     println!("rank  score    picture");
-    for (rank, (image, score)) in best.iter().zip(&scores).take(args.top).enumerate() {
+    for (rank, (image, score)) in best.iter().take(args.top).enumerate() {
         let record = &records[readable[*image]];
         let caption = record.captions.first().cloned().unwrap_or_default();
         println!("{:>4}  {score:>7.3}  {caption}  ({})", rank + 1, record.key);
@@ -76,8 +79,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
             correct: false,
         });
     }
-    std::fs::write(&args.html, search_page(&args.query, &hits))
-        .with_context(|| args.html.display().to_string())?;
+    let page = search_page(&args.query, &hits, &credits(&dataset));
+    write_atomically(&args.html, page.as_bytes())?;
     println!("page: {}", args.html.display());
     Ok(ExitCode::SUCCESS)
 }

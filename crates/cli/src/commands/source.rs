@@ -1,10 +1,10 @@
 //! What several commands ask for: a checkpoint, and pictures to use it on.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use weft_data::dataset::{self, Dataset, SourceConfig};
-use weft_train::RunDir;
+use weft_data::emoji;
 use weft_train::checkpoint::Checkpoint;
 use weft_train::inference::Inference;
 
@@ -25,19 +25,11 @@ impl ModelArgs {
     /// Loads the model.
     pub fn load(&self) -> Result<(Checkpoint, Inference)> {
         let device = self.backend.device()?;
-        let checkpoint = open(&self.checkpoint)?;
+        let (_, checkpoint) = Checkpoint::locate(&self.checkpoint)
+            .context("train a model first, or name another with --checkpoint")?;
         let model = Inference::load(&checkpoint, &device)?;
         Ok((checkpoint, model))
     }
-}
-
-fn open(path: &Path) -> Result<Checkpoint> {
-    if path.join("manifest.json").exists() {
-        return Checkpoint::open(path);
-    }
-    let run = RunDir::open(path)
-        .with_context(|| "train a model first, or name another with --checkpoint")?;
-    Checkpoint::latest(&run.checkpoints())
 }
 
 /// Which pictures and captions.
@@ -56,12 +48,17 @@ impl DataArgs {
     /// `config` with what the arguments say.
     pub fn apply(&self, config: &SourceConfig) -> SourceConfig {
         let mut config = config.clone();
+        // Absolute, so that a run finds its data again from wherever it is resumed.
+        let absolute = |path: &str| std::path::absolute(path).unwrap_or_else(|_| path.into());
         if let Some(source) = &self.data {
-            config.source = source.clone();
+            config.source = match source.as_str() {
+                emoji::NAME => source.clone(),
+                path => absolute(path).to_string_lossy().into_owned(),
+            };
             config.images = None;
         }
         if let Some(images) = &self.images {
-            config.images = Some(images.clone());
+            config.images = Some(absolute(&images.to_string_lossy()));
         }
         config
     }
