@@ -161,13 +161,13 @@ impl Checkpoint {
         let Some((last, before)) = all.split_last() else {
             bail!("{}: no checkpoint here", folder.display());
         };
-        Self::open(last).or_else(|error| {
+        Self::open(last).map_err(|error| {
             match before.iter().rev().find_map(|path| Self::open(path).ok()) {
-                Some(good) => Err(error.context(format!(
+                Some(good) => error.context(format!(
                     "the latest checkpoint is damaged; the one before it is whole, use {}",
                     good.path.display()
-                ))),
-                None => Err(error.context("the latest checkpoint is damaged and none is whole")),
+                )),
+                None => error.context("the latest checkpoint is damaged and none is whole"),
             }
         })
     }
@@ -264,8 +264,8 @@ fn remove(path: &Path) -> Result<()> {
 pub fn prune(folder: &Path, keep: usize, best: Option<Best>) -> Result<()> {
     let all = list(folder)?;
     let best = best.map(|best| folder.join(name(best.step)));
-    let superfluous = all.iter().rev().skip(keep).filter(|path| Some(*path) != best.as_ref());
-    superfluous.map(|path| remove(path)).collect()
+    let mut superfluous = all.iter().rev().skip(keep).filter(|path| Some(*path) != best.as_ref());
+    superfluous.try_for_each(|path| remove(path))
 }
 
 fn name(step: u64) -> String {

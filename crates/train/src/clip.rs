@@ -16,7 +16,7 @@ impl FlatGradients {
     }
 
     /// Adds the gradients of another batch.
-    pub fn add(self, other: Self) -> Self {
+    pub fn plus(self, other: Self) -> Self {
         let sum = |pair| match pair {
             (Some(a), Some(b)) => Some(a + b),
             (a, b) => a.or(b),
@@ -96,11 +96,11 @@ mod tests {
     }
 
     #[test]
-    fn adding_keeps_what_only_one_has() {
+    fn a_sum_keeps_what_only_one_has() {
         let device = Device::flex();
         let one = FlatGradients(vec![Some(Tensor::from_floats([1.0], &device)), None]);
         let two = FlatGradients(vec![Some(Tensor::from_floats([2.0], &device)), None]);
-        let sum = one.add(two);
+        let sum = one.plus(two);
         assert!(sum.0[1].is_none());
         assert!((sum.norm() - 3.0).abs() < 1e-6);
     }

@@ -136,7 +136,7 @@ pub struct EvalConfig {
 pub struct Expected {
     /// The seeds of the runs.
     pub seeds: Vec<u64>,
-    /// Seconds of the slowest run.
+    /// Seconds of a run alone on the machine.
     pub seconds: f64,
     pub machine: String,
     /// `"<split>.<metric>"` to what the runs gave.
@@ -150,7 +150,8 @@ pub struct Measured {
     pub mean: f64,
     pub min: f64,
     pub max: f64,
-    /// How far below `min` a run may fall and still be as expected.
+    /// How far below `min` a run may fall and still be as expected: two standard errors of a split
+    /// of this size.
     pub tolerance: f64,
 }
 

@@ -54,7 +54,7 @@ impl Stepper {
                 self.backward(&state.model, &state.twin, &pairs, step, part as u64)?;
             add(&mut figures, found, 1.0 / batches.len() as f64);
             sum = Some(match sum {
-                Some(sum) => sum.add(gradients),
+                Some(sum) => sum.plus(gradients),
                 None => gradients,
             });
         }

@@ -13,7 +13,7 @@ pub struct Args {
     /// The run directory.
     #[arg(default_value = "runs/quick")]
     run: PathBuf,
-    /// The recipe whose [expected] table counts; by default the run's own.
+    /// The recipe whose table `expected` counts; by default the run's own.
     #[arg(long)]
     recipe: Option<String>,
 }
