@@ -1,7 +1,7 @@
 //! Random changes of a picture that its caption survives.
 //!
 //! The order is ALBEF's: a random crop, resized; a flip; RandAugment. The operations of RandAugment
-//! are in [`operation`].
+//! are in `operation`.
 
 mod affine;
 mod colour;
