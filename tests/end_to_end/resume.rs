@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use common::{checkpoints, fail, fingerprint, metrics, succeed, train, weft};
 
-const STEPS: u64 = 40;
+/// Enough that a run is still going when a busy machine gets round to killing it.
+const STEPS: u64 = 80;
 /// Dropout, drop path, augmentation and several workers: whatever could depend on history.
 const SETTINGS: [&str; 8] = [
     "model.text.transformer.dropout=0.1",

@@ -3,24 +3,14 @@
 use burn::tensor::{Bool, Device, Distribution, Tensor, TensorData};
 use weft_fusion::{ClassToken, JointFusion, JointFusionConfig};
 use weft_nn::init::seeded;
-use weft_nn::{Activation, NormPosition, Padding, TransformerConfig};
+use weft_nn::{NormPosition, Padding, TransformerConfig};
 
 fn fusion() -> JointFusion {
     fusion_from(ClassToken::Learned)
 }
 
 fn fusion_from(class_token: ClassToken) -> JointFusion {
-    let transformer = TransformerConfig {
-        width: 8,
-        depth: 2,
-        heads: 2,
-        mlp_ratio: 2.0,
-        norm: NormPosition::Pre,
-        activation: Activation::Gelu,
-        dropout: 0.0,
-        drop_path: 0.0,
-        norm_epsilon: 1e-6,
-    };
+    let transformer = TransformerConfig::new(8, 2, 2, NormPosition::Pre);
     seeded(JointFusionConfig { class_token, transformer }.init(6, 8, &Device::flex()), 1, 0.3)
 }
 

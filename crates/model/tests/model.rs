@@ -4,22 +4,12 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 use weft_fusion::JointFusionConfig;
 use weft_model::{Model, ModelConfig, momentum, weights};
-use weft_nn::{Activation, NormPosition, TransformerConfig};
+use weft_nn::{NormPosition, TransformerConfig};
 use weft_text::TextEncoderConfig;
 use weft_vision::{MaskMode, VitConfig};
 
 fn config() -> ModelConfig {
-    let transformer = |norm| TransformerConfig {
-        width: 8,
-        depth: 1,
-        heads: 2,
-        mlp_ratio: 2.0,
-        norm,
-        activation: Activation::Gelu,
-        dropout: 0.0,
-        drop_path: 0.0,
-        norm_epsilon: 1e-6,
-    };
+    let transformer = |norm| TransformerConfig::new(8, 1, 2, norm);
     ModelConfig {
         projection_width: 4,
         temperature: 0.07,

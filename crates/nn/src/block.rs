@@ -60,6 +60,22 @@ mod defaults {
 }
 
 impl TransformerConfig {
+    /// A stack of these sizes with the published defaults: four widths in the feed-forward network,
+    /// exact GELU, nothing dropped.
+    pub fn new(width: usize, depth: usize, heads: usize, norm: NormPosition) -> Self {
+        Self {
+            width,
+            depth,
+            heads,
+            mlp_ratio: defaults::mlp_ratio(),
+            norm,
+            activation: Activation::default(),
+            dropout: 0.0,
+            drop_path: 0.0,
+            norm_epsilon: defaults::norm_epsilon(),
+        }
+    }
+
     /// Checks that a stack of these sizes can exist. `part` names it in the error.
     pub fn validate(&self, part: &str) -> Result<(), ConfigError> {
         let fail = |problem: String| Err(ConfigError::new(part, problem));

@@ -2,21 +2,11 @@
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use weft_nn::init::seeded;
-use weft_nn::{Activation, NormPosition, Padding, TransformerConfig};
+use weft_nn::{NormPosition, Padding, TransformerConfig};
 use weft_text::{TextEncoder, TextEncoderConfig};
 
 fn encoder(norm: NormPosition) -> TextEncoder {
-    let transformer = TransformerConfig {
-        width: 8,
-        depth: 2,
-        heads: 2,
-        mlp_ratio: 2.0,
-        norm,
-        activation: Activation::Gelu,
-        dropout: 0.0,
-        drop_path: 0.0,
-        norm_epsilon: 1e-12,
-    };
+    let transformer = TransformerConfig::new(8, 2, 2, norm);
     let config = TextEncoderConfig { max_tokens: 6, transformer };
     config.validate().unwrap();
     seeded(config.init(20, &Device::flex()), 1, 0.3)
@@ -56,17 +46,7 @@ fn order_matters() {
 fn too_few_tokens_are_refused() {
     let mut config = TextEncoderConfig {
         max_tokens: 2,
-        transformer: TransformerConfig {
-            width: 8,
-            depth: 1,
-            heads: 2,
-            mlp_ratio: 4.0,
-            norm: NormPosition::Post,
-            activation: Activation::Gelu,
-            dropout: 0.0,
-            drop_path: 0.0,
-            norm_epsilon: 1e-12,
-        },
+        transformer: TransformerConfig::new(8, 1, 2, NormPosition::Post),
     };
     assert!(config.validate().unwrap_err().to_string().contains("max_tokens 2"));
     config.max_tokens = 3;

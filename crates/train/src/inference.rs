@@ -56,16 +56,7 @@ pub struct WordAttention {
 impl Inference {
     /// `model` as it is.
     pub fn new(recipe: &Recipe, tokenizer: Arc<Tokenizer>, model: &Model, device: &Device) -> Self {
-        let pipeline = Pipeline {
-            tokenizer,
-            preprocess: recipe.preprocessing(),
-            augment: None,
-            mask: recipe.mask.clone(),
-            patch_size: recipe.model.vision.patch_size,
-            max_tokens: recipe.model.text.max_tokens,
-            seed: recipe.seed,
-            shuffle_pairs: false,
-        };
+        let pipeline = recipe.pipeline(tokenizer);
         let device = device.clone().without_autodiff();
         let model = model.valid();
         let temperature = model.temperature.val().into_scalar();

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use weft_data::augment::Augment;
 use weft_data::dataset::SourceConfig;
 use weft_data::mask::MaskConfig;
+use weft_data::pipeline::Pipeline;
 use weft_data::preprocess::Preprocess;
+use weft_data::tokenizer::Tokenizer;
 use weft_model::ModelConfig;
 use weft_objectives::Objectives;
 use weft_vision::MaskMode;
@@ -266,6 +269,20 @@ impl Recipe {
         );
         ensure!(!self.objectives.build().is_empty(), "objectives: at least one is needed");
         Ok(())
+    }
+
+    /// How records reach the model outside training.
+    pub fn pipeline(&self, tokenizer: Arc<Tokenizer>) -> Pipeline {
+        Pipeline {
+            tokenizer,
+            preprocess: self.preprocessing(),
+            augment: None,
+            mask: self.mask.clone(),
+            patch_size: self.model.vision.patch_size,
+            max_tokens: self.model.text.max_tokens,
+            seed: self.seed,
+            shuffle_pairs: false,
+        }
     }
 
     /// Whether an objective predicts masked words.

@@ -357,14 +357,9 @@ fn loader(
     first_step: u64,
 ) -> Result<Loader> {
     let pipeline = Pipeline {
-        tokenizer: tokenizer.clone(),
-        preprocess: recipe.preprocessing(),
         augment: Some(recipe.augment.clone()),
-        mask: recipe.mask.clone(),
-        patch_size: recipe.model.vision.patch_size,
-        max_tokens: recipe.model.text.max_tokens,
-        seed: recipe.seed,
         shuffle_pairs: recipe.train.shuffle_pairs,
+        ..recipe.pipeline(tokenizer.clone())
     };
     let config = LoaderConfig {
         batch_size: recipe.train.batch_size,

@@ -32,7 +32,9 @@ fn the_same_batch_twice_is_the_batch_once() {
     let mut recipe = common::tiny(&[]);
     // Hard negatives are drawn anew for each part of a step; the other objectives draw nothing.
     recipe.objectives.itm = None;
-    let batches = common::batches(&recipe, 2);
+    let records = common::records(64);
+    let tokenizer = common::tokenizer(&recipe, &records);
+    let batches: Vec<_> = common::batches(&recipe, &tokenizer, &records).take(2).collect();
     let (one, other) = (&batches[0], &batches[1]);
     let once = after(&recipe, std::slice::from_ref(one));
     let twice = after(&recipe, &[one.clone(), one.clone()]);

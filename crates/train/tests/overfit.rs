@@ -1,13 +1,9 @@
 //! Sixteen pairs can be learned by heart.
 
-use std::sync::Arc;
+mod common;
 
 use burn::tensor::Device;
-use weft_data::dataset::{self, SourceConfig};
-use weft_data::loader::{Loader, LoaderConfig};
-use weft_data::pipeline::Pipeline;
 use weft_data::record::Record;
-use weft_data::tokenizer::Tokenizer;
 use weft_train::Recipe;
 use weft_train::evaluate::{Evaluation, retrieve};
 use weft_train::inference::Inference;
@@ -41,38 +37,21 @@ fn recipe() -> Recipe {
 
 /// Sixteen pictures from all over the data set, with one caption each.
 fn records() -> Vec<Record> {
-    let dataset = dataset::open(&SourceConfig::default()).unwrap();
-    let all = dataset.split("train").unwrap();
-    let mut records: Vec<Record> = all.iter().step_by(all.len() / PAIRS).cloned().collect();
-    records.truncate(PAIRS);
-    for record in &mut records {
-        record.captions.truncate(1);
-    }
+    let mut records = common::records(PAIRS);
+    records.iter_mut().for_each(|record| record.captions.truncate(1));
     records
 }
 
 #[test]
 fn every_loss_falls_and_retrieval_is_perfect() {
     let (recipe, records, device) = (recipe(), records(), Device::flex());
-    let captions = records.iter().map(|record| record.captions[0].clone());
-    let tokenizer = Arc::new(Tokenizer::train(captions, recipe.tokenizer.vocab_size).unwrap());
-    let pipeline = Pipeline {
-        tokenizer: tokenizer.clone(),
-        preprocess: recipe.preprocessing(),
-        augment: None,
-        mask: recipe.mask.clone(),
-        patch_size: recipe.model.vision.patch_size,
-        max_tokens: recipe.model.text.max_tokens,
-        seed: recipe.seed,
-        shuffle_pairs: false,
-    };
-    let config = LoaderConfig { batch_size: PAIRS, workers: 1, queue: 2, seed: 0, bad_budget: 0.0 };
-    let loader = Loader::new(Arc::new(records.clone()), Arc::new(pipeline), config, 0).unwrap();
+    let tokenizer = common::tokenizer(&recipe, &records);
+    let batches = common::batches(&recipe, &tokenizer, &records);
     let stepper = Stepper::new(&recipe, &device);
     let mut state = TrainState::new(&recipe, tokenizer.vocab_size(), &device).unwrap();
     let mut lines = Vec::new();
-    for (step, batch) in (0..STEPS).zip(loader) {
-        lines.push(stepper.step(&mut state, &[batch.unwrap()], step).unwrap());
+    for (step, batch) in (0..STEPS).zip(batches) {
+        lines.push(stepper.step(&mut state, &[batch], step).unwrap());
     }
     let mean = |name: &str, from: usize| {
         lines[from..from + 10].iter().map(|line| line.get(name).unwrap()).sum::<f64>() / 10.0

@@ -4,7 +4,7 @@ use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Distribution, Tensor};
 use weft_nn::init::seeded;
-use weft_nn::{Activation, NormPosition, TransformerConfig};
+use weft_nn::{NormPosition, TransformerConfig};
 use weft_vision::patch_embedding::PatchEmbedding;
 use weft_vision::{MaskMode, PatchMask, Vit, VitConfig};
 
@@ -13,17 +13,7 @@ fn config(mask_mode: MaskMode) -> VitConfig {
         image_size: 12,
         patch_size: 4,
         mask_mode,
-        transformer: TransformerConfig {
-            width: 8,
-            depth: 2,
-            heads: 2,
-            mlp_ratio: 2.0,
-            norm: NormPosition::Pre,
-            activation: Activation::Gelu,
-            dropout: 0.0,
-            drop_path: 0.0,
-            norm_epsilon: 1e-6,
-        },
+        transformer: TransformerConfig::new(8, 2, 2, NormPosition::Pre),
     }
 }
 

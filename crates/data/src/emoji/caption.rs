@@ -6,6 +6,7 @@
 use emojis::Group;
 
 use super::catalogue::Entry;
+use super::groups::ZODIAC;
 
 /// All captions of one emoji, the canonical one first, without repetition.
 pub fn captions(entry: &Entry) -> Vec<String> {
@@ -164,19 +165,6 @@ const PHRASES: &[(&str, &str)] = &[
 
 /// Heads that stand without an article: mass nouns, proper names, activities.
 const BARE: &[&str] = &[
-    "Aries",
-    "Taurus",
-    "Gemini",
-    "Cancer",
-    "Leo",
-    "Virgo",
-    "Libra",
-    "Scorpio",
-    "Sagittarius",
-    "Capricorn",
-    "Aquarius",
-    "Pisces",
-    "Ophiuchus",
     "Santa Claus",
     "Mrs. Claus",
     "Mx Claus",
@@ -271,7 +259,8 @@ const SINGULAR_S: &[&str] = &[
 ];
 
 fn with_article(name: &str) -> String {
-    if BARE.contains(&name) || is_plural(name) || name.starts_with("no ") {
+    if BARE.contains(&name) || ZODIAC.contains(&name) || is_plural(name) || name.starts_with("no ")
+    {
         return name.to_string();
     }
     let first = name.split([' ', '-', '!']).next().unwrap_or(name);

@@ -110,7 +110,7 @@ const FAMILIES: &[(&str, &str)] = &[
     ("ballet dancer", "dancer"),
 ];
 
-const ZODIAC: &[&str] = &[
+pub(super) const ZODIAC: &[&str] = &[
     "Aries",
     "Taurus",
     "Gemini",

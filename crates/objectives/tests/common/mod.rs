@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 use weft_fusion::JointFusionConfig;
 use weft_model::{Backbone, Model, ModelConfig, momentum};
-use weft_nn::{Activation, NormPosition, TransformerConfig};
+use weft_nn::{NormPosition, TransformerConfig};
 use weft_objectives::PairBatch;
 use weft_objectives::batch::HostPairs;
 use weft_text::TextEncoderConfig;
@@ -16,17 +16,7 @@ const PATCHES: usize = 4;
 const TOKENS: usize = 5;
 
 fn transformer(width: usize, norm: NormPosition) -> TransformerConfig {
-    TransformerConfig {
-        width,
-        depth: 1,
-        heads: 2,
-        mlp_ratio: 2.0,
-        norm,
-        activation: Activation::Gelu,
-        dropout: 0.0,
-        drop_path: 0.0,
-        norm_epsilon: 1e-6,
-    }
+    TransformerConfig::new(width, 1, 2, norm)
 }
 
 /// Widths differ, so that a projection in the wrong place shows.

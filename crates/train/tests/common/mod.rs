@@ -1,11 +1,13 @@
 //! A small recipe, and batches of it.
 
+#![allow(dead_code, reason = "each test file uses its own part")]
+
 use std::sync::Arc;
 
 use weft_data::batch::Batch;
 use weft_data::dataset::{self, SourceConfig};
 use weft_data::loader::{Loader, LoaderConfig};
-use weft_data::pipeline::Pipeline;
+use weft_data::record::Record;
 use weft_data::tokenizer::Tokenizer;
 use weft_train::Recipe;
 
@@ -29,29 +31,33 @@ pub fn tiny(settings: &[&str]) -> Recipe {
     Recipe::open("quick").unwrap().with(&settings).unwrap()
 }
 
-/// The first batches of the recipe's training split.
-pub fn batches(recipe: &Recipe, count: usize) -> Vec<Batch> {
+/// Records of the training split, `count` at equal distances.
+pub fn records(count: usize) -> Vec<Record> {
     let dataset = dataset::open(&SourceConfig::default()).unwrap();
-    let records = dataset.split("train").unwrap().to_vec();
-    let captions = records.iter().take(200).flat_map(|record| record.captions.clone());
-    let tokenizer = Tokenizer::train(captions, recipe.tokenizer.vocab_size).unwrap();
-    let pipeline = Pipeline {
-        tokenizer: Arc::new(tokenizer),
-        preprocess: recipe.preprocessing(),
-        augment: None,
-        mask: recipe.mask.clone(),
-        patch_size: recipe.model.vision.patch_size,
-        max_tokens: recipe.model.text.max_tokens,
-        seed: recipe.seed,
-        shuffle_pairs: false,
-    };
+    let all = dataset.split("train").unwrap();
+    all.iter().step_by(all.len() / count).take(count).cloned().collect()
+}
+
+/// A tokenizer of the records' captions.
+pub fn tokenizer(recipe: &Recipe, records: &[Record]) -> Arc<Tokenizer> {
+    let captions = records.iter().flat_map(|record| record.captions.clone());
+    Arc::new(Tokenizer::train(captions, recipe.tokenizer.vocab_size).unwrap())
+}
+
+/// Endless batches of the records, as evaluation sees them.
+pub fn batches(
+    recipe: &Recipe,
+    tokenizer: &Arc<Tokenizer>,
+    records: &[Record],
+) -> impl Iterator<Item = Batch> {
+    let pipeline = Arc::new(recipe.pipeline(tokenizer.clone()));
     let config = LoaderConfig {
         batch_size: recipe.train.batch_size,
         workers: 1,
         queue: 2,
-        seed: 0,
+        seed: recipe.seed,
         bad_budget: 0.0,
     };
-    let loader = Loader::new(Arc::new(records), Arc::new(pipeline), config, 0).unwrap();
-    loader.take(count).map(|batch| batch.unwrap()).collect()
+    let loader = Loader::new(Arc::new(records.to_vec()), pipeline, config, 0).unwrap();
+    loader.map(|batch| batch.unwrap())
 }
