@@ -231,6 +231,21 @@ fn the_doctor_sees_the_processor() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_reader_that_has_enough_ends_a_command_quietly() {
+    let mut command = weft(&["data", "--show", "100000"]);
+    let mut child = command
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The pipe is closed with most of the megabytes unread.
+    drop(child.stdout.take());
+    let error = common::text(&child.wait_with_output().unwrap().stderr);
+    assert!(!error.contains("panicked"), "{error}");
+}
+
 #[test]
 fn data_describes_a_data_set() {
     let described = succeed(weft(&["data", "--show", "1"]));

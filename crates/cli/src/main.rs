@@ -37,6 +37,9 @@ enum Command {
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;
+    if !matches!(command, Command::Train(_)) {
+        end_with_the_reader();
+    }
     // On a thread of the pool itself: a thread outside it would sleep through every parallel
     // operation and be woken after it, thousands of times a step.
     match rayon::scope(|_| run(command)) {
@@ -45,6 +48,16 @@ fn main() -> ExitCode {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Lets `weft search ... | head` end quietly once its reader has enough, as other programs do, where
+/// Rust would panic. Not for training, which must not end because nobody reads on.
+fn end_with_the_reader() {
+    #[cfg(unix)]
+    // SAFETY: called before any other thread exists; it sets the default action of one signal.
+    unsafe {
+        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
     }
 }
 
