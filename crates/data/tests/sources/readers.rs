@@ -197,6 +197,7 @@ fn braces_stand_for_ranges_and_lists() {
     };
     assert_eq!(names("s-{008..010}.tar"), ["s-008.tar", "s-009.tar", "s-010.tar"]);
     assert_eq!(names("s-{9..10}.tar"), ["s-9.tar", "s-10.tar"]);
+    assert_eq!(names("s-{09..100}.tar")[0], "s-009.tar");
     assert_eq!(names("{a,b}{0..1}.tar"), ["a0.tar", "a1.tar", "b0.tar", "b1.tar"]);
     assert_eq!(names("s{1..2,7}.tar, t.tar"), ["s1.tar", "s2.tar", "s7.tar", "t.tar"]);
     for (pattern, problem) in [
@@ -224,13 +225,16 @@ proptest! {
         let high = low + count - 1;
         let pattern = format!("{prefix}{{{low:0width$}..{high:0width$}}}.tar");
         let paths = expand(&pattern).unwrap();
+        // As the shell does: {00..100} is 000, 001, ..., 100.
+        let padded = width > low.to_string().len();
+        let digits_wanted = if padded { width.max(high.to_string().len()) } else { 0 };
         prop_assert_eq!(paths.len() as u64, count);
         for (number, path) in (low..).zip(&paths) {
             let path = path.display().to_string();
             let digits = path.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(".tar"));
             let digits = digits.unwrap();
             prop_assert_eq!(digits.parse::<u64>().unwrap(), number);
-            prop_assert_eq!(digits, format!("{number:0width$}"));
+            prop_assert_eq!(digits, format!("{number:0digits_wanted$}"));
         }
     }
 }
