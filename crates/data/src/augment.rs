@@ -7,12 +7,14 @@ mod affine;
 mod colour;
 mod operation;
 
+use std::ops::Range;
+
 use image::{RgbImage, imageops};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::preprocess::{Area, resize};
+use crate::preprocess::{Interpolation, Side, resample};
 use operation::Operation;
 
 /// How often a crop is drawn before the middle of the picture is taken instead (torchvision's 10).
@@ -56,7 +58,9 @@ impl Default for Augment {
 impl Augment {
     /// A `size` x `size` variant of `picture`.
     pub fn apply(&self, picture: &RgbImage, size: usize, rng: &mut ChaCha8Rng) -> RgbImage {
-        let mut picture = resize(picture, self.crop(picture.width(), picture.height(), rng), size);
+        let [columns, rows] =
+            self.crop(picture.width(), picture.height(), rng).map(|span| Side::whole(span, size));
+        let mut picture = resample(picture, &columns, &rows, Interpolation::Bicubic);
         if rng.random::<f64>() < self.flip {
             imageops::flip_horizontal_in_place(&mut picture);
         }
@@ -70,41 +74,35 @@ impl Augment {
         picture
     }
 
-    /// The area to keep, as torchvision's `RandomResizedCrop` draws it: the area uniformly, the
-    /// ratio uniformly in its logarithm.
-    fn crop(&self, width: u32, height: u32, rng: &mut ChaCha8Rng) -> Area {
-        let whole = Area { left: 0.0, top: 0.0, width: width.into(), height: height.into() };
+    /// The columns and rows to keep, as torchvision's `RandomResizedCrop` draws them: the area
+    /// uniformly, the ratio uniformly in its logarithm.
+    fn crop(&self, width: u32, height: u32, rng: &mut ChaCha8Rng) -> [Range<u32>; 2] {
         if self.crop_scale == [1.0, 1.0] {
-            return whole;
+            return [0..width, 0..height];
         }
+        let (whole_width, whole_height) = (f64::from(width), f64::from(height));
         let [smallest, largest] = self.crop_scale;
         let [narrowest, widest] = self.crop_ratio;
         for _ in 0..CROP_ATTEMPTS {
-            let area = whole.width * whole.height * rng.random_range(smallest..=largest);
+            let area = whole_width * whole_height * rng.random_range(smallest..=largest);
             let ratio = rng.random_range(narrowest.ln()..=widest.ln()).exp();
             let crop_width = (area * ratio).sqrt().round();
             let crop_height = (area / ratio).sqrt().round();
-            let fits = crop_width <= whole.width && crop_height <= whole.height;
+            let fits = crop_width <= whole_width && crop_height <= whole_height;
             if fits && crop_width >= 1.0 && crop_height >= 1.0 {
-                let left = rng.random_range(0..=width - crop_width as u32);
-                let top = rng.random_range(0..=height - crop_height as u32);
-                return Area {
-                    left: left.into(),
-                    top: top.into(),
-                    width: crop_width,
-                    height: crop_height,
-                };
+                let (crop_width, crop_height) = (crop_width as u32, crop_height as u32);
+                let left = rng.random_range(0..=width - crop_width);
+                let top = rng.random_range(0..=height - crop_height);
+                return [left..left + crop_width, top..top + crop_height];
             }
         }
         // The picture is too long or too high for any such crop: its middle, as near as allowed.
-        let ratio = (whole.width / whole.height).clamp(narrowest, widest);
-        let crop_width = whole.width.min((whole.height * ratio).round().max(1.0));
-        let crop_height = whole.height.min((whole.width / ratio).round().max(1.0));
-        Area {
-            left: ((whole.width - crop_width) / 2.0).floor(),
-            top: ((whole.height - crop_height) / 2.0).floor(),
-            width: crop_width,
-            height: crop_height,
-        }
+        let ratio = (whole_width / whole_height).clamp(narrowest, widest);
+        let middle = |whole: u32, length: f64| {
+            let length = (length.round().max(1.0) as u32).min(whole);
+            let start = (whole - length) / 2;
+            start..start + length
+        };
+        [middle(width, whole_height * ratio), middle(height, whole_width / ratio)]
     }
 }

@@ -1,50 +1,97 @@
 //! A picture of any size to the numbers that an image encoder takes.
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+mod hugging_face;
+mod resample;
+
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
+use crate::error::DataError;
+pub use resample::Interpolation;
+pub(crate) use resample::{Side, resample};
+
 /// How a picture reaches an image encoder in evaluation, and, after augmentation, in training.
+///
+/// The pixels are those that torchvision's `Resize` and `CenterCrop` make with Pillow.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Preprocess {
     /// Side of the square picture that the encoder takes, in pixels.
     pub size: usize,
+    /// What the picture is resized to before its middle is cut out, in pixels, at least `size`:
+    /// some encoders are evaluated on the middle 224 of 256. `None`: `size`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resize: Option<usize>,
+    /// `true`: the short side is resized to `resize`, then the middle is cut out, as CLIP does;
+    /// `false`: the whole picture is squeezed into a square of `resize`, as ALBEF does.
+    pub crop: bool,
+    /// How the picture is resized.
+    pub interpolation: Interpolation,
     /// Subtracted per channel (red, green, blue), from values in 0..1.
     pub mean: [f32; 3],
     /// Divides per channel after the mean is subtracted.
     pub std: [f32; 3],
-    /// `true`: the short side is resized to `size`, then the middle is cut out, as CLIP does;
-    /// `false`: the whole picture is squeezed into the square, as ALBEF does.
-    pub crop: bool,
 }
 
 impl Default for Preprocess {
-    /// 224 pixels, CLIP's mean and standard deviation, no crop.
+    /// 224 pixels, bicubic, CLIP's mean and standard deviation, no crop.
     fn default() -> Self {
         Preprocess {
             size: 224,
+            resize: None,
+            crop: false,
+            interpolation: Interpolation::Bicubic,
             mean: [0.481_454_66, 0.457_827_5, 0.408_210_73],
             std: [0.268_629_54, 0.261_302_6, 0.275_777_1],
-            crop: false,
         }
     }
 }
 
 impl Preprocess {
-    /// Resizes (bicubic, antialiased) and normalises.
+    /// An error that names the first setting that cannot work.
+    pub fn check(&self) -> Result<(), DataError> {
+        let Preprocess { size, std, .. } = self;
+        let resize = self.resized();
+        let problem = if *size == 0 {
+            "size 0: expected at least 1".into()
+        } else if resize < *size {
+            format!("resize {resize}: expected at least the size {size}, which is cut out of it")
+        } else if !self.mean.iter().all(|mean| mean.is_finite()) {
+            format!("mean {:?}: expected numbers", self.mean)
+        } else if !std.iter().all(|std| std.is_finite() && *std > 0.0) {
+            format!("std {std:?}: expected values above 0")
+        } else {
+            return Ok(());
+        };
+        Err(DataError::Config(problem))
+    }
+
+    /// Resizes, cuts and normalises.
     ///
     /// # Shapes
     /// - output `[3, size, size]`: channel, row, column
+    ///
+    /// # Panics
+    /// As [`Preprocess::pixels`] does.
     pub fn apply(&self, picture: &RgbImage) -> Vec<f32> {
-        let (width, height) = (picture.width(), picture.height());
-        let area = if self.crop {
-            central_area(width, height, self.size)
-        } else {
-            Area { left: 0.0, top: 0.0, width: width.into(), height: height.into() }
-        };
-        self.normalise(&resize(picture, area, self.size))
+        self.normalise(&self.pixels(picture))
+    }
+
+    /// What the encoder sees of `picture`: `size` x `size` pixels, not yet normalised. A picture
+    /// without pixels is black.
+    ///
+    /// # Panics
+    /// If [`Preprocess::check`] refuses these settings.
+    pub fn pixels(&self, picture: &RgbImage) -> RgbImage {
+        if let Err(problem) = self.check() {
+            panic!("preprocess: {problem}");
+        }
+        let (width, height) = picture.dimensions();
+        if width == 0 || height == 0 {
+            return RgbImage::new(self.size as u32, self.size as u32);
+        }
+        let (columns, rows) = (self.side(width, height), self.side(height, width));
+        resample(picture, &columns, &rows, self.interpolation)
     }
 
     /// Scales 0..255 to 0..1, subtracts the mean and divides by the standard deviation.
@@ -63,55 +110,21 @@ impl Preprocess {
         }
         values
     }
-}
 
-/// A rectangle of a picture, in pixels.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Area {
-    pub left: f64,
-    pub top: f64,
-    pub width: f64,
-    pub height: f64,
-}
-
-/// Resizes `area` of `picture` to a square of side `size`: bicubic with a = -0.5, widened when
-/// shrinking so that nothing aliases, which is what Pillow's `BICUBIC` does.
-///
-/// # Panics
-/// If `area` does not lie inside `picture`.
-pub(crate) fn resize(picture: &RgbImage, area: Area, size: usize) -> RgbImage {
-    let side = size as u32;
-    let source =
-        ImageRef::new(picture.width(), picture.height(), picture.as_raw(), PixelType::U8x3)
-            .expect("an RgbImage holds three bytes for each pixel");
-    let mut target = Image::new(side, side, PixelType::U8x3);
-    let options = ResizeOptions::new()
-        .resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom))
-        .crop(area.left, area.top, area.width, area.height);
-    Resizer::new()
-        .resize(&source, &mut target, &options)
-        .expect("the area lies inside the picture and both pixel types are the same");
-    RgbImage::from_raw(side, side, target.into_vec())
-        .expect("the buffer was made for this side and three bytes for each pixel")
-}
-
-/// The part of a picture that remains when its short side is resized to `size` and the middle
-/// `size` x `size` is cut out: cutting first spares the resizing of what is thrown away, which for
-/// a picture of one row would be most of the memory there is.
-fn central_area(width: u32, height: u32, size: usize) -> Area {
-    let (left, visible_width) = central_span(width, height, size);
-    let (top, visible_height) = central_span(height, width, size);
-    Area { left, top, width: visible_width, height: visible_height }
-}
-
-/// Start and length, in pixels of the source, of what remains of a side of length `side`.
-fn central_span(side: u32, other: u32, size: usize) -> (f64, f64) {
-    if side <= other {
-        return (0.0, side.into());
+    /// Side that the picture is resized to before the middle is cut out.
+    fn resized(&self) -> usize {
+        self.resize.unwrap_or(self.size)
     }
-    // The rounding is torchvision's: first the long side, then the offset of the crop.
-    let resized = (size as f64 * f64::from(side) / f64::from(other)).floor();
-    let offset = ((resized - size as f64) / 2.0).round_ties_even();
-    let scale = f64::from(side) / resized;
-    (offset * scale, size as f64 * scale)
+
+    /// What becomes of a side of `length` pixels beside one of `other`.
+    fn side(&self, length: u32, other: u32) -> Side {
+        let mut resized = self.resized();
+        if self.crop && length > other {
+            // The rounding is torchvision's: first the long side, then the offset of the crop.
+            let long = resized as u64 * u64::from(length) / u64::from(other);
+            resized = long as usize;
+        }
+        let offset = ((resized - self.size) as f64 / 2.0).round_ties_even() as usize;
+        Side { source: 0..length, resized, kept: offset..offset + self.size }
+    }
 }

@@ -1,40 +1,29 @@
 //! Captions to token ids and back.
 
+mod encoding;
+mod special;
+
 use std::path::Path;
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
+use tokenizers::{PostProcessor, PostProcessorWrapper, TruncationParams, truncate_encodings};
 
 use crate::error::DataError;
 use crate::wordpiece;
-
-/// The special tokens that `weft` needs, as BERT names them, in the order of their ids in a
-/// tokenizer that `weft` trains.
-const BERT: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
-/// The same, as RoBERTa and XLM-RoBERTa name them.
-const ROBERTA: [&str; 5] = ["<pad>", "<unk>", "<s>", "</s>", "<mask>"];
+pub use encoding::{Encoding, TokenBatch};
+use special::{BERT, Special};
 
 /// A tokenizer of the `tokenizers` library whose special tokens are known.
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
+    /// Without its post-processor, so that texts can be cut before they are framed.
     inner: tokenizers::Tokenizer,
+    /// Puts special tokens around texts.
+    frame: Option<PostProcessorWrapper>,
+    special: Special,
     vocab_size: usize,
-    pad: u32,
-    unknown: u32,
-    cls: u32,
-    sep: u32,
-    mask: u32,
-}
-
-/// A caption as tokens, with its first and last special token, not padded. The three lists have
-/// one entry per token.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Encoding {
-    pub ids: Vec<u32>,
-    /// Which word of the caption the token belongs to; `None` for a special token.
-    pub words: Vec<Option<u32>>,
-    pub tokens: Vec<String>,
 }
 
 impl Tokenizer {
@@ -69,8 +58,9 @@ impl Tokenizer {
                 })
             })
             .collect();
-        let special = |token: &str| json!({"SpecialToken": {"id": token, "type_id": 0}});
-        let sequence = |name: &str| json!({"Sequence": {"id": name, "type_id": 0}});
+        let special =
+            |token: &str, text: u32| json!({"SpecialToken": {"id": token, "type_id": text}});
+        let sequence = |name: &str, text: u32| json!({"Sequence": {"id": name, "type_id": text}});
         let definition =
             |token: &str| json!({"id": token, "ids": [id_of(token)], "tokens": [token]});
         let json = json!({
@@ -85,10 +75,10 @@ impl Tokenizer {
             "pre_tokenizer": {"type": "BertPreTokenizer"},
             "post_processor": {
                 "type": "TemplateProcessing",
-                "single": [special("[CLS]"), sequence("A"), special("[SEP]")],
+                "single": [special("[CLS]", 0), sequence("A", 0), special("[SEP]", 0)],
                 "pair": [
-                    special("[CLS]"), sequence("A"), special("[SEP]"), sequence("B"),
-                    special("[SEP]"),
+                    special("[CLS]", 0), sequence("A", 0), special("[SEP]", 0), sequence("B", 1),
+                    special("[SEP]", 1),
                 ],
                 "special_tokens": {"[CLS]": definition("[CLS]"), "[SEP]": definition("[SEP]")},
             },
@@ -110,34 +100,21 @@ impl Tokenizer {
         inner.with_padding(None);
         inner.with_truncation(None).map_err(|error| malformed(error.to_string()))?;
 
-        let find = |names: [&str; 5]| -> Option<[u32; 5]> {
-            let ids = names.map(|name| inner.token_to_id(name));
-            match ids {
-                [Some(a), Some(b), Some(c), Some(d), Some(e)] => Some([a, b, c, d, e]),
-                _ => None,
-            }
-        };
-        let Some([pad, unknown, cls, sep, mask]) = find(BERT).or_else(|| find(ROBERTA)) else {
-            let missing = |names: [&'static str; 5]| {
-                let missing = names.into_iter().filter(|name| inner.token_to_id(name).is_none());
-                missing.collect::<Vec<_>>().join(" ")
-            };
-            return Err(malformed(format!(
-                "expected the special tokens of BERT (without: {}) or of RoBERTa (without: {})",
-                missing(BERT),
-                missing(ROBERTA)
-            )));
-        };
+        let special = Special::find(|token| inner.token_to_id(token)).map_err(malformed)?;
         // A vocabulary with holes has ids beyond its number of tokens; a table is as long as they
         // need.
         let highest = inner.get_vocab(true).into_values().max().unwrap_or(0);
         let vocab_size = highest as usize + 1;
-        Ok(Tokenizer { inner, vocab_size, pad, unknown, cls, sep, mask })
+        let frame = inner.get_post_processor().cloned();
+        inner.with_post_processor(None::<PostProcessorWrapper>);
+        Ok(Tokenizer { inner, frame, special, vocab_size })
     }
 
     /// The tokenizer as the text of a `tokenizer.json`.
     pub fn to_json(&self) -> Result<String, DataError> {
-        self.inner.to_string(true).map_err(|error| DataError::Malformed {
+        let mut whole = self.inner.clone();
+        whole.with_post_processor(self.frame.clone());
+        whole.to_string(true).map_err(|error| DataError::Malformed {
             origin: "tokenizer".into(),
             detail: error.to_string(),
         })
@@ -149,31 +126,83 @@ impl Tokenizer {
     }
 
     /// Tokenises `text`, at most `max_tokens` tokens with the special ones. What is too long is
-    /// cut before the final special token, which stays.
+    /// cut at its end, before the special tokens are added.
+    ///
+    /// # Errors
+    /// [`DataError::Config`] if there is no room for the special tokens.
     pub fn encode(&self, text: &str, max_tokens: usize) -> Result<Encoding, DataError> {
-        let encoding = self.inner.encode(text, true).map_err(|error| DataError::Malformed {
+        self.framed(self.pieces(text)?, None, max_tokens)
+    }
+
+    /// Tokenises two texts for an encoder of pairs, at most `max_tokens` tokens with the special
+    /// ones. What is too long is cut at the end of the longer text, then of both.
+    ///
+    /// # Errors
+    /// [`DataError::Config`] if there is no room for the special tokens.
+    pub fn encode_pair(
+        &self,
+        first: &str,
+        second: &str,
+        max_tokens: usize,
+    ) -> Result<Encoding, DataError> {
+        self.framed(self.pieces(first)?, Some(self.pieces(second)?), max_tokens)
+    }
+
+    /// Fills `encodings` up to the length of the longest, and up to `at_least` tokens.
+    pub fn pad(&self, encodings: &[Encoding], at_least: usize) -> TokenBatch {
+        TokenBatch::new(encodings, at_least, self.special.pad)
+    }
+
+    /// The tokens of `text` alone.
+    fn pieces(&self, text: &str) -> Result<tokenizers::Encoding, DataError> {
+        self.inner.encode_char_offsets(text, false).map_err(|error| DataError::Malformed {
             origin: format!("caption {text:?}"),
             detail: error.to_string(),
+        })
+    }
+
+    /// Cuts texts to fit and puts the special tokens around them.
+    fn framed(
+        &self,
+        first: tokenizers::Encoding,
+        second: Option<tokenizers::Encoding>,
+        max_tokens: usize,
+    ) -> Result<Encoding, DataError> {
+        let failed = |error: tokenizers::Error| DataError::Malformed {
+            origin: "tokenizer".into(),
+            detail: error.to_string(),
+        };
+        let added = self.frame.as_ref().map_or(0, |frame| frame.added_tokens(second.is_some()));
+        let max_length = max_tokens.checked_sub(added).ok_or_else(|| {
+            DataError::Config(format!(
+                "max_tokens {max_tokens}: expected room for {added} special tokens"
+            ))
         })?;
-        let ids = encoding.get_ids().to_vec();
+        // The reference's rule for pairs, "longest first".
+        let rule = TruncationParams { max_length, ..TruncationParams::default() };
+        let (mut first, mut second) = truncate_encodings(first, second, &rule).map_err(failed)?;
+        // What was cut off would be framed as well.
+        first.take_overflowing();
+        second.iter_mut().for_each(|second| drop(second.take_overflowing()));
+        let whole = match (&self.frame, second) {
+            (Some(frame), second) => frame.process(first, second, true).map_err(failed)?,
+            (None, None) => first,
+            (None, Some(mut second)) => {
+                second.set_type_ids(vec![1; second.len()]);
+                first.merge_with(second, false);
+                first
+            }
+        };
         // A caption may hold the name of a special token: that is no word either.
-        let words = encoding
-            .get_word_ids()
-            .iter()
-            .zip(&ids)
-            .map(|(word, id)| word.filter(|_| !self.is_special(*id)))
-            .collect();
-        let mut encoding = Encoding { ids, words, tokens: encoding.get_tokens().to_vec() };
-        let length = encoding.ids.len();
-        if length > max_tokens {
-            let at_end = encoding.words.iter().rev().take_while(|word| word.is_none()).count();
-            let at_end = at_end.min(max_tokens);
-            let cut = max_tokens - at_end..length - at_end;
-            encoding.ids.drain(cut.clone());
-            encoding.words.drain(cut.clone());
-            encoding.tokens.drain(cut);
-        }
-        Ok(encoding)
+        let words = whole.get_word_ids().iter().zip(whole.get_ids());
+        let words = words.map(|(word, id)| word.filter(|_| !self.is_special(*id))).collect();
+        Ok(Encoding {
+            ids: whole.get_ids().to_vec(),
+            words,
+            tokens: whole.get_tokens().to_vec(),
+            offsets: whole.get_offsets().to_vec(),
+            type_ids: whole.get_type_ids().to_vec(),
+        })
     }
 
     /// Number of rows that an embedding table for this tokenizer needs.
@@ -182,19 +211,35 @@ impl Tokenizer {
     }
 
     pub fn pad_id(&self) -> u32 {
-        self.pad
+        self.special.pad
     }
 
+    /// The id that hides a word.
+    ///
+    /// # Panics
+    /// If the tokenizer has none: [`Tokenizer::try_mask_id`] tells before words are hidden.
     pub fn mask_id(&self) -> u32 {
-        self.mask
+        self.try_mask_id().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The id that hides a word.
+    ///
+    /// # Errors
+    /// [`DataError::Config`] if the tokenizer has none, as CLIP's.
+    pub fn try_mask_id(&self) -> Result<u32, DataError> {
+        self.special.mask.ok_or_else(|| {
+            let problem = "the tokenizer has no mask token ([MASK] or <mask>), so words cannot be \
+                           hidden: set text_ratio to 0";
+            DataError::Config(problem.into())
+        })
     }
 
     pub fn cls_id(&self) -> u32 {
-        self.cls
+        self.special.cls
     }
 
     pub fn sep_id(&self) -> u32 {
-        self.sep
+        self.special.sep
     }
 
     pub fn token(&self, id: u32) -> Option<String> {
@@ -204,7 +249,8 @@ impl Tokenizer {
     /// Whether `id` frames, fills or hides text. The unknown token is not special: it stands for
     /// a word.
     pub fn is_special(&self, id: u32) -> bool {
-        [self.pad, self.cls, self.sep, self.mask].contains(&id)
+        let Special { pad, cls, sep, mask, .. } = self.special;
+        [pad, cls, sep].contains(&id) || mask == Some(id)
     }
 
     /// Any token that stands for text, each with the same probability; the unknown token where a
@@ -213,7 +259,9 @@ impl Tokenizer {
         const ATTEMPTS: usize = 100;
         (0..ATTEMPTS)
             .map(|_| rng.random_range(0..self.vocab_size as u32))
-            .find(|&id| id != self.unknown && !self.is_special(id) && self.token(id).is_some())
-            .unwrap_or(self.unknown)
+            .find(|&id| {
+                id != self.special.unknown && !self.is_special(id) && self.token(id).is_some()
+            })
+            .unwrap_or(self.special.unknown)
     }
 }

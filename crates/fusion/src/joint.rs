@@ -5,7 +5,7 @@ use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use weft_nn::init::{linear, normal};
-use weft_nn::{ConfigError, Padding, TransformerConfig, TransformerStack};
+use weft_nn::{AttentionMask, ConfigError, TransformerConfig, TransformerStack};
 
 /// What the fused class token starts from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -80,7 +80,7 @@ impl JointFusion {
     /// - `image`: `[batch, 1 + patches, image_width]`, the image encoder's output
     /// - `text`: `[batch, tokens, text_width]`, the text encoder's output
     /// - `padding`: of the text
-    pub fn forward(&self, image: Tensor<3>, text: Tensor<3>, padding: &Padding) -> Fused {
+    pub fn forward(&self, image: Tensor<3>, text: Tensor<3>, padding: &AttentionMask) -> Fused {
         let (x, padding, patches) = self.join(image, text, padding);
         split(self.stack.forward(x, Some(&padding)), patches)
     }
@@ -91,7 +91,7 @@ impl JointFusion {
         &self,
         image: Tensor<3>,
         text: Tensor<3>,
-        padding: &Padding,
+        padding: &AttentionMask,
     ) -> (Fused, Vec<Tensor<4>>) {
         let [_, tokens, _] = text.dims();
         let (x, padding, patches) = self.join(image, text, padding);
@@ -107,8 +107,8 @@ impl JointFusion {
         &self,
         image: Tensor<3>,
         text: Tensor<3>,
-        padding: &Padding,
-    ) -> (Tensor<3>, Padding, usize) {
+        padding: &AttentionMask,
+    ) -> (Tensor<3>, AttentionMask, usize) {
         let [batch, positions, _] = image.dims();
         let patches = positions - 1;
         let device = image.device();

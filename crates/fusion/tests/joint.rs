@@ -3,7 +3,7 @@
 use burn::tensor::{Bool, Device, Distribution, Tensor, TensorData};
 use weft_fusion::{ClassToken, JointFusion, JointFusionConfig};
 use weft_nn::init::seeded;
-use weft_nn::{NormPosition, Padding, TransformerConfig};
+use weft_nn::{AttentionMask, NormPosition, TransformerConfig};
 
 fn fusion() -> JointFusion {
     fusion_from(ClassToken::Learned)
@@ -18,10 +18,10 @@ fn random(shape: [usize; 3]) -> Tensor<3> {
     Tensor::random(shape, Distribution::Default, &Device::flex())
 }
 
-fn padding(rows: &[[u8; 4]]) -> Padding {
+fn padding(rows: &[[u8; 4]]) -> AttentionMask {
     let mask: Vec<bool> = rows.iter().flatten().map(|p| *p == 1).collect();
     let mask = TensorData::new(mask, [rows.len(), 4]);
-    Padding::new(Tensor::<2, Bool>::from_data(mask, &Device::flex()))
+    AttentionMask::padding(Tensor::<2, Bool>::from_data(mask, &Device::flex()))
 }
 
 fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
@@ -49,7 +49,7 @@ fn padded_words_do_not_matter_and_words_do() {
     let fusion = fusion();
     let (image, text) = (random([1, 6, 6]), random([1, 4, 8]));
     let changed = text.clone().slice_assign([0..1, 3..4, 0..8], random([1, 1, 8]) * 9.0);
-    let class = |text: &Tensor<3>, padding: &Padding| {
+    let class = |text: &Tensor<3>, padding: &AttentionMask| {
         values(fusion.forward(image.clone(), text.clone(), padding).class)
     };
     let padded = padding(&[[0, 0, 0, 1]]);

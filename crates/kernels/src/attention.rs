@@ -7,14 +7,14 @@ use burn::tensor::activation::softmax;
 /// (Vaswani et al. 2017, equation 1), where `q_i` are columns `i head_width .. (i + 1) head_width`
 /// of `q`, and so for `k` and `v`.
 ///
-/// `bias` is a constant, for padding: a large negative number for a key that is none. No gradient
-/// comes back to it.
+/// `bias` is a constant, for padding and causal masks: a large negative number for a key that must
+/// not be seen. No gradient comes back to it.
 ///
 /// # Shapes
 ///
 /// - `q` and the output: `[batch, queries, width]`, the width a multiple of `heads`
 /// - `k`, `v`: `[batch, keys, width]`
-/// - `bias`: `[batch or 1, 1, 1, keys]`
+/// - `bias`: `[batch or 1, 1, queries or 1, keys]`
 pub fn attention(
     q: Tensor<3>,
     k: Tensor<3>,
@@ -58,15 +58,16 @@ pub fn attention_with_weights(
 }
 
 fn check(q: &Tensor<3>, k: &Tensor<3>, v: &Tensor<3>, heads: usize, bias: Option<&Tensor<4>>) {
-    let [batch, _, width] = q.dims();
+    let [batch, queries, width] = q.dims();
     let [_, keys, _] = k.dims();
     assert!(heads > 0 && width.is_multiple_of(heads), "width {width} in {heads} heads");
     assert_eq!(k.dims(), [batch, keys, width], "the shape of the keys");
     assert_eq!(v.dims(), [batch, keys, width], "the shape of the values");
     if let Some(bias) = bias {
-        let [items, ..] = bias.dims();
+        let [items, _, rows, _] = bias.dims();
         assert!(items == 1 || items == batch, "a bias for {items} of {batch} items");
-        assert_eq!(bias.dims(), [items, 1, 1, keys], "the shape of the bias");
+        assert!(rows == 1 || rows == queries, "a bias for {rows} of {queries} queries");
+        assert_eq!(bias.dims(), [items, 1, rows, keys], "the shape of the bias");
     }
 }
 

@@ -76,6 +76,17 @@ fn agrees_with_the_composed_form() {
 }
 
 #[test]
+fn agrees_with_the_composed_form_where_each_query_sees_other_keys() {
+    let device = Device::flex().autodiff();
+    for items in [1, 3] {
+        let later = |index: usize| (index % 13 > index / 13 % 7 + index / 91) as u8 as f32 * -1e9;
+        let bias = (0..items * 7 * 13).map(later).collect::<Vec<_>>();
+        let bias = Tensor::from_data(TensorData::new(bias, [items, 1, 7, 13]), &device);
+        agree(inputs(5, [3, 7, 13, 12], &device), 2, Some(bias));
+    }
+}
+
+#[test]
 fn padded_keys_have_no_part() {
     for (shape @ [batch, _, keys, _], heads) in SHAPES {
         let device = autodiff();

@@ -5,6 +5,7 @@ use burn::nn::Linear;
 use burn::tensor::Tensor;
 use weft_fusion::JointFusion;
 use weft_kernels::l2_normalize;
+use weft_nn::first_token;
 use weft_text::TextEncoder;
 use weft_vision::Vit;
 
@@ -27,7 +28,7 @@ impl Backbone {
     /// - `image`: `[batch, 1 + patches, width]`
     /// - output: `[batch, projection_width]`
     pub fn image_embedding(&self, image: Tensor<3>) -> Tensor<2> {
-        l2_normalize(self.image_projection.forward(class_token(image)))
+        l2_normalize(self.image_projection.forward(first_token(image)))
     }
 
     /// The caption's point on the unit sphere of the shared space, from its class token.
@@ -37,11 +38,6 @@ impl Backbone {
     /// - `text`: `[batch, tokens, width]`
     /// - output: `[batch, projection_width]`
     pub fn text_embedding(&self, text: Tensor<3>) -> Tensor<2> {
-        l2_normalize(self.text_projection.forward(class_token(text)))
+        l2_normalize(self.text_projection.forward(first_token(text)))
     }
-}
-
-fn class_token(x: Tensor<3>) -> Tensor<2> {
-    let [batch, _, width] = x.dims();
-    x.narrow(1, 0, 1).reshape([batch, width])
 }

@@ -75,7 +75,7 @@ impl ModelConfig {
         };
         let heads = Heads {
             itm: linear(fused, 2, device),
-            mlm: MlmHeadConfig { width: fused, embedding_width: text, vocab_size }.init(device),
+            mlm: MlmHeadConfig::new(fused, text, vocab_size).init(device),
             mrm: predictor(fused, fused, device),
             mim: predictor(fused, image, device),
         };
@@ -92,6 +92,7 @@ fn predictor(width: usize, output: usize, device: &Device) -> FeedForward {
         hidden: 2 * width,
         output,
         activation: Activation::Gelu,
+        gated: false,
         dropout: 0.0,
     };
     config.init(device)

@@ -3,9 +3,8 @@
 use burn::module::{Module, Param};
 use burn::nn::{Initializer, Linear};
 use burn::tensor::{Device, Tensor};
-use weft_kernels::gelu;
 use weft_nn::init::linear;
-use weft_nn::{FeedForward, LayerNorm, LayerNormConfig};
+use weft_nn::{Activation, FeedForward, LayerNorm, LayerNormConfig};
 
 /// The heads of the pre-training objectives.
 #[derive(Module, Debug)]
@@ -25,6 +24,8 @@ pub struct MlmHeadConfig {
     pub width: usize,
     pub embedding_width: usize,
     pub vocab_size: usize,
+    pub activation: Activation,
+    pub norm_epsilon: f64,
 }
 
 /// BERT's masked-word head: a layer, a norm, and the word embeddings themselves as output weights.
@@ -33,14 +34,24 @@ pub struct MlmHead {
     pub transform: Linear,
     pub norm: LayerNorm,
     pub bias: Param<Tensor<1>>,
+    #[module(skip)]
+    activation: Activation,
 }
 
 impl MlmHeadConfig {
+    /// The head as BERT has it.
+    pub fn new(width: usize, embedding_width: usize, vocab_size: usize) -> Self {
+        let activation = Activation::Gelu;
+        Self { width, embedding_width, vocab_size, activation, norm_epsilon: 1e-12 }
+    }
+
     pub fn init(&self, device: &Device) -> MlmHead {
         MlmHead {
             transform: linear(self.width, self.embedding_width, device),
-            norm: LayerNormConfig { width: self.embedding_width, epsilon: 1e-12 }.init(device),
+            norm: LayerNormConfig { width: self.embedding_width, epsilon: self.norm_epsilon }
+                .init(device),
             bias: Initializer::Zeros.init([self.vocab_size], device),
+            activation: self.activation,
         }
     }
 }
@@ -54,7 +65,7 @@ impl MlmHead {
     /// - `word_embeddings`: `[vocab_size, embedding_width]`
     /// - output: `[items, vocab_size]`
     pub fn forward(&self, x: Tensor<2>, word_embeddings: Tensor<2>) -> Tensor<2> {
-        let x = self.norm.forward(gelu(self.transform.forward(x)));
+        let x = self.norm.forward(self.activation.forward(self.transform.forward(x)));
         x.matmul(word_embeddings.transpose()) + self.bias.val().unsqueeze_dim::<2>(0)
     }
 }

@@ -6,6 +6,7 @@ pub mod config;
 pub mod heads;
 pub mod model;
 pub mod momentum;
+pub mod published;
 pub mod weights;
 
 pub use backbone::Backbone;

@@ -15,12 +15,10 @@ fn config() -> ModelConfig {
         temperature: 0.07,
         init_std: 0.02,
         vision: VitConfig {
-            image_size: 8,
-            patch_size: 4,
             mask_mode: MaskMode::Drop,
-            transformer: transformer(NormPosition::Pre),
+            ..VitConfig::new(8, 4, transformer(NormPosition::Pre))
         },
-        text: TextEncoderConfig { max_tokens: 4, transformer: transformer(NormPosition::Post) },
+        text: TextEncoderConfig::new(4, transformer(NormPosition::Post)),
         fusion: JointFusionConfig {
             class_token: Default::default(),
             transformer: transformer(NormPosition::Pre),

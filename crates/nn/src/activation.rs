@@ -1,7 +1,7 @@
 //! The activation functions of published encoders.
 
 use burn::tensor::Tensor;
-use burn::tensor::activation::{gelu_approximate, sigmoid};
+use burn::tensor::activation::{gelu_approximate, relu, sigmoid, silu};
 use serde::{Deserialize, Serialize};
 use weft_kernels::gelu;
 
@@ -16,6 +16,10 @@ pub enum Activation {
     GeluTanh,
     /// `x sigmoid(1.702 x)`, as CLIP has it.
     QuickGelu,
+    /// `max(x, 0)`.
+    Relu,
+    /// `x sigmoid(x)`.
+    Silu,
 }
 
 impl Activation {
@@ -25,6 +29,8 @@ impl Activation {
             Activation::Gelu => gelu(x),
             Activation::GeluTanh => gelu_approximate(x),
             Activation::QuickGelu => x.clone() * sigmoid(x * 1.702),
+            Activation::Relu => relu(x),
+            Activation::Silu => silu(x),
         }
     }
 }

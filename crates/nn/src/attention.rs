@@ -5,14 +5,18 @@ use burn::nn::{Dropout, DropoutConfig, Linear};
 use burn::tensor::{Device, Tensor};
 use weft_kernels::{attention, attention_with_weights};
 
-use crate::init::linear;
-use crate::padding::Padding;
+use crate::init::{linear, linear_without_bias};
+use crate::mask::AttentionMask;
 
 /// Configuration of [`MultiHeadAttention`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct MultiHeadAttentionConfig {
     pub width: usize,
+    /// Width of what keys and values are made of.
+    pub memory_width: usize,
     pub heads: usize,
+    /// Whether queries, keys and values have a bias; the output always has.
+    pub qkv_bias: bool,
     /// Dropout of the output.
     pub dropout: f64,
 }
@@ -30,14 +34,22 @@ pub struct MultiHeadAttention {
 }
 
 impl MultiHeadAttentionConfig {
+    /// Self-attention over tokens of `width`, without dropout.
+    pub fn new(width: usize, heads: usize) -> Self {
+        Self { width, memory_width: width, heads, qkv_bias: true, dropout: 0.0 }
+    }
+
     /// The width must be a multiple of the heads; the encoders' configurations check it.
     pub fn init(&self, device: &Device) -> MultiHeadAttention {
-        let projection = || linear(self.width, self.width, device);
+        let projection = |input| match self.qkv_bias {
+            true => linear(input, self.width, device),
+            false => linear_without_bias(input, self.width, device),
+        };
         MultiHeadAttention {
-            query: projection(),
-            key: projection(),
-            value: projection(),
-            output: projection(),
+            query: projection(self.width),
+            key: projection(self.memory_width),
+            value: projection(self.memory_width),
+            output: linear(self.width, self.width, device),
             dropout: DropoutConfig::new(self.dropout).init(),
             heads: self.heads,
         }
@@ -50,10 +62,15 @@ impl MultiHeadAttention {
     /// # Shapes
     ///
     /// - `x` and the output: `[batch, queries, width]`
-    /// - `memory`: `[batch, keys, width]`
-    /// - `padding`: of the keys
-    pub fn forward(&self, x: Tensor<3>, memory: Tensor<3>, padding: Option<&Padding>) -> Tensor<3> {
-        let bias = padding.map(Padding::bias);
+    /// - `memory`: `[batch, keys, memory_width]`
+    /// - `mask`: of the keys
+    pub fn forward(
+        &self,
+        x: Tensor<3>,
+        memory: Tensor<3>,
+        mask: Option<&AttentionMask>,
+    ) -> Tensor<3> {
+        let bias = mask.map(AttentionMask::bias);
         let [q, k, v] = self.project(x, memory);
         self.finish(attention(q, k, v, self.heads, bias))
     }
@@ -63,9 +80,9 @@ impl MultiHeadAttention {
         &self,
         x: Tensor<3>,
         memory: Tensor<3>,
-        padding: Option<&Padding>,
+        mask: Option<&AttentionMask>,
     ) -> (Tensor<3>, Tensor<4>) {
-        let bias = padding.map(Padding::bias);
+        let bias = mask.map(AttentionMask::bias);
         let [q, k, v] = self.project(x, memory);
         let (context, weights) = attention_with_weights(q, k, v, self.heads, bias);
         (self.finish(context), weights)

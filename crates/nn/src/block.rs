@@ -1,192 +1,179 @@
 //! The transformer block.
 
-use burn::module::Module;
+use burn::module::{Module, Param};
+use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor};
-use serde::{Deserialize, Serialize};
 
-use crate::ConfigError;
-use crate::activation::Activation;
 use crate::attention::{MultiHeadAttention, MultiHeadAttentionConfig};
+use crate::config::{NormPosition, TransformerConfig};
 use crate::drop_path::DropPath;
 use crate::feed_forward::{FeedForward, FeedForwardConfig};
 use crate::layer_norm::{LayerNorm, LayerNormConfig};
-use crate::padding::Padding;
-use crate::stack::TransformerStack;
+use crate::mask::AttentionMask;
 
-/// Where a block normalises.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum NormPosition {
-    /// `x + f(norm(x))`, as ViT. The stack ends in a norm of its own.
-    Pre,
-    /// `norm(x + f(x))`, as BERT.
-    Post,
-}
-
-/// Sizes of a stack of transformer blocks.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TransformerConfig {
-    /// Width of a token.
-    pub width: usize,
-    /// Number of blocks.
-    pub depth: usize,
-    /// Number of attention heads; a divisor of the width.
-    pub heads: usize,
-    /// Hidden width of the feed-forward network, in widths.
-    #[serde(default = "defaults::mlp_ratio")]
-    pub mlp_ratio: f64,
-    pub norm: NormPosition,
-    #[serde(default)]
-    pub activation: Activation,
-    /// Dropout of the output of attention and of the feed-forward network.
-    #[serde(default)]
-    pub dropout: f64,
-    /// Stochastic depth of the last block; the first has none, the others lie between.
-    #[serde(default)]
-    pub drop_path: f64,
-    #[serde(default = "defaults::norm_epsilon")]
-    pub norm_epsilon: f64,
-}
-
-mod defaults {
-    pub fn mlp_ratio() -> f64 {
-        4.0
-    }
-
-    pub fn norm_epsilon() -> f64 {
-        1e-6
-    }
-}
-
-impl TransformerConfig {
-    /// A stack of these sizes with the published defaults: four widths in the feed-forward network,
-    /// exact GELU, nothing dropped.
-    pub fn new(width: usize, depth: usize, heads: usize, norm: NormPosition) -> Self {
-        Self {
-            width,
-            depth,
-            heads,
-            mlp_ratio: defaults::mlp_ratio(),
-            norm,
-            activation: Activation::default(),
-            dropout: 0.0,
-            drop_path: 0.0,
-            norm_epsilon: defaults::norm_epsilon(),
-        }
-    }
-
-    /// Checks that a stack of these sizes can exist. `part` names it in the error.
-    pub fn validate(&self, part: &str) -> Result<(), ConfigError> {
-        let fail = |problem: String| Err(ConfigError::new(part, problem));
-        if self.width == 0 || self.heads == 0 || self.depth == 0 {
-            return fail("width, depth and heads must be at least 1".into());
-        }
-        if !self.width.is_multiple_of(self.heads) {
-            return fail(format!("width {} is not a multiple of heads {}", self.width, self.heads));
-        }
-        if self.mlp_ratio * (self.width as f64) < 1.0 {
-            return fail(format!("mlp_ratio {} leaves no hidden width", self.mlp_ratio));
-        }
-        for (name, rate) in [("dropout", self.dropout), ("drop_path", self.drop_path)] {
-            if !(0.0..1.0).contains(&rate) {
-                return fail(format!("{name} {rate} is not in [0, 1)"));
-            }
-        }
-        Ok(())
-    }
-
-    /// The whole stack.
-    pub fn init(&self, device: &Device) -> TransformerStack {
-        TransformerStack::new(self, device)
-    }
-
-    /// The block at `layer`, counted from 0.
-    pub fn init_block(&self, layer: usize, device: &Device) -> TransformerBlock {
-        let norm =
-            || LayerNormConfig { width: self.width, epsilon: self.norm_epsilon }.init(device);
-        let rate = match self.depth {
-            0 | 1 => self.drop_path,
-            depth => self.drop_path * layer as f64 / (depth - 1) as f64,
-        };
-        let attention = MultiHeadAttentionConfig {
-            width: self.width,
-            heads: self.heads,
-            dropout: self.dropout,
-        };
-        let feed_forward = FeedForwardConfig {
-            width: self.width,
-            hidden: (self.width as f64 * self.mlp_ratio) as usize,
-            output: self.width,
-            activation: self.activation,
-            dropout: self.dropout,
-        };
-        TransformerBlock {
-            attention: attention.init(device),
-            attention_norm: norm(),
-            feed_forward: feed_forward.init(device),
-            feed_forward_norm: norm(),
-            drop_path: DropPath::new(rate),
-            position: self.norm,
-        }
-    }
-}
-
-/// Self-attention and a feed-forward network, each with a norm and a residual connection (Vaswani et
-/// al. 2017, section 3.1; pre-norm as in Dosovitskiy et al. 2021).
+/// Self-attention, cross-attention where the block has it, and a feed-forward network, each with a
+/// norm and a residual connection (Vaswani et al. 2017, section 3.1; pre-norm as in Dosovitskiy et
+/// al. 2021).
 #[derive(Module, Debug)]
 pub struct TransformerBlock {
     pub attention: MultiHeadAttention,
     pub attention_norm: LayerNorm,
+    pub cross_attention: Option<CrossAttention>,
     pub feed_forward: FeedForward,
     pub feed_forward_norm: LayerNorm,
+    pub attention_scale: Option<LayerScale>,
+    pub feed_forward_scale: Option<LayerScale>,
     pub drop_path: DropPath,
     #[module(skip)]
     position: NormPosition,
 }
 
+/// Attention from a block's tokens to those of another encoder, behind self-attention (Vaswani et al.
+/// 2017, section 3.1; ALBEF and BLIP for a picture).
+#[derive(Module, Debug)]
+pub struct CrossAttention {
+    pub attention: MultiHeadAttention,
+    pub norm: LayerNorm,
+}
+
+/// A learned factor of each channel of a residual branch (LayerScale: Touvron et al. 2021, "Going
+/// deeper with image transformers").
+#[derive(Module, Debug)]
+pub struct LayerScale {
+    pub factor: Param<Tensor<1>>,
+}
+
+/// What cross-attention attends to.
+#[derive(Debug, Clone)]
+pub struct Memory {
+    /// `[batch, keys, memory_width]`
+    pub tokens: Tensor<3>,
+    pub mask: Option<AttentionMask>,
+}
+
 impl TransformerBlock {
+    pub(crate) fn new(config: &TransformerConfig, drop_path: f64, device: &Device) -> Self {
+        let width = config.width;
+        let norm = || LayerNormConfig { width, epsilon: config.norm_epsilon }.init(device);
+        let scale = || config.layer_scale.map(|initial| LayerScale::new(width, initial, device));
+        let attention = |memory_width| {
+            let config = MultiHeadAttentionConfig {
+                width,
+                memory_width,
+                heads: config.heads,
+                qkv_bias: config.qkv_bias,
+                dropout: config.dropout,
+            };
+            config.init(device)
+        };
+        let feed_forward = FeedForwardConfig {
+            width,
+            hidden: config.hidden(),
+            output: width,
+            activation: config.activation,
+            gated: config.gated,
+            dropout: config.dropout,
+        };
+        TransformerBlock {
+            attention: attention(width),
+            attention_norm: norm(),
+            cross_attention: config
+                .memory_width
+                .map(|memory| CrossAttention { attention: attention(memory), norm: norm() }),
+            feed_forward: feed_forward.init(device),
+            feed_forward_norm: norm(),
+            attention_scale: scale(),
+            feed_forward_scale: scale(),
+            drop_path: DropPath::new(drop_path),
+            position: config.norm,
+        }
+    }
+
+    /// Without memory: a block that has cross-attention leaves it out.
+    ///
     /// # Shapes
     ///
     /// - input and output: `[batch, tokens, width]`
-    pub fn forward(&self, x: Tensor<3>, padding: Option<&Padding>) -> Tensor<3> {
-        let normed = self.before_attention(x.clone());
-        let attended = self.attention.forward(normed.clone(), normed, padding);
-        self.after_attention(x, attended)
+    pub fn forward(&self, x: Tensor<3>, mask: Option<&AttentionMask>) -> Tensor<3> {
+        self.feed(self.attend(x, mask))
+    }
+
+    /// As [`forward`](Self::forward), attending to `memory` behind self-attention.
+    ///
+    /// # Panics
+    ///
+    /// If the block has no cross-attention.
+    pub fn forward_with_memory(
+        &self,
+        x: Tensor<3>,
+        mask: Option<&AttentionMask>,
+        memory: &Memory,
+    ) -> Tensor<3> {
+        let cross = self.cross_attention.as_ref().expect("a block with cross-attention");
+        let x = self.residual(self.attend(x, mask), &cross.norm, &None, |x| {
+            cross.attention.forward(x, memory.tokens.clone(), memory.mask.as_ref())
+        });
+        self.feed(x)
     }
 
     /// As [`forward`](Self::forward), with the attention weights `[batch, heads, tokens, tokens]`.
     pub fn forward_with_weights(
         &self,
         x: Tensor<3>,
-        padding: Option<&Padding>,
+        mask: Option<&AttentionMask>,
     ) -> (Tensor<3>, Tensor<4>) {
-        let normed = self.before_attention(x.clone());
-        let (attended, weights) =
-            self.attention.forward_with_weights(normed.clone(), normed, padding);
-        (self.after_attention(x, attended), weights)
+        let mut weights = None;
+        let x = self.residual(x, &self.attention_norm, &self.attention_scale, |x| {
+            let (attended, found) = self.attention.forward_with_weights(x.clone(), x, mask);
+            weights = Some(found);
+            attended
+        });
+        (self.feed(x), weights.expect("the branch was run"))
     }
 
-    fn before_attention(&self, x: Tensor<3>) -> Tensor<3> {
-        match self.position {
-            NormPosition::Pre => self.attention_norm.forward(x),
-            NormPosition::Post => x,
-        }
+    fn attend(&self, x: Tensor<3>, mask: Option<&AttentionMask>) -> Tensor<3> {
+        self.residual(x, &self.attention_norm, &self.attention_scale, |x| {
+            self.attention.forward(x.clone(), x, mask)
+        })
     }
 
-    /// The residual connection of attention and the feed-forward network.
-    fn after_attention(&self, x: Tensor<3>, attended: Tensor<3>) -> Tensor<3> {
-        let x = x + self.drop_path.forward(attended);
+    fn feed(&self, x: Tensor<3>) -> Tensor<3> {
+        self.residual(x, &self.feed_forward_norm, &self.feed_forward_scale, |x| {
+            self.feed_forward.forward(x)
+        })
+    }
+
+    /// `x + scale branch(norm(x))`, or `norm(x + scale branch(x))`.
+    fn residual(
+        &self,
+        x: Tensor<3>,
+        norm: &LayerNorm,
+        scale: &Option<LayerScale>,
+        branch: impl FnOnce(Tensor<3>) -> Tensor<3>,
+    ) -> Tensor<3> {
+        let input = match self.position {
+            NormPosition::Pre => norm.forward(x.clone()),
+            NormPosition::Post => x.clone(),
+        };
+        let output = branch(input);
+        let output = match scale {
+            Some(scale) => scale.forward(output),
+            None => output,
+        };
+        let x = x + self.drop_path.forward(output);
         match self.position {
-            NormPosition::Pre => {
-                let fed = self.feed_forward.forward(self.feed_forward_norm.forward(x.clone()));
-                x + self.drop_path.forward(fed)
-            }
-            NormPosition::Post => {
-                let x = self.attention_norm.forward(x);
-                let fed = self.feed_forward.forward(x.clone());
-                self.feed_forward_norm.forward(x + self.drop_path.forward(fed))
-            }
+            NormPosition::Pre => x,
+            NormPosition::Post => norm.forward(x),
         }
+    }
+}
+
+impl LayerScale {
+    fn new(width: usize, initial: f64, device: &Device) -> Self {
+        Self { factor: Initializer::Constant { value: initial }.init([width], device) }
+    }
+
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        x * self.factor.val().unsqueeze::<3>()
     }
 }

@@ -14,14 +14,19 @@ pub struct FeedForwardConfig {
     pub hidden: usize,
     pub output: usize,
     pub activation: Activation,
+    /// Whether a second projection multiplies the activated one.
+    pub gated: bool,
     /// Dropout of the output.
     pub dropout: f64,
 }
 
-/// `activation(x W_1 + b_1) W_2 + b_2` (Vaswani et al. 2017, equation 2).
+/// `activation(x W_1 + b_1) W_2 + b_2` (Vaswani et al. 2017, equation 2), or gated,
+/// `(activation(x W_1 + b_1) * (x W_g + b_g)) W_2 + b_2` (Shazeer 2020, equation 6; SwiGLU where the
+/// activation is SiLU).
 #[derive(Module, Debug)]
 pub struct FeedForward {
     pub expand: Linear,
+    pub gate: Option<Linear>,
     pub contract: Linear,
     pub dropout: Dropout,
     #[module(skip)]
@@ -32,6 +37,7 @@ impl FeedForwardConfig {
     pub fn init(&self, device: &Device) -> FeedForward {
         FeedForward {
             expand: linear(self.width, self.hidden, device),
+            gate: self.gated.then(|| linear(self.width, self.hidden, device)),
             contract: linear(self.hidden, self.output, device),
             dropout: DropoutConfig::new(self.dropout).init(),
             activation: self.activation,
@@ -45,7 +51,11 @@ impl FeedForward {
     /// - input: `[..., width]`
     /// - output: `[..., output]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let hidden = self.activation.forward(self.expand.forward(x));
+        let hidden = self.activation.forward(self.expand.forward(x.clone()));
+        let hidden = match &self.gate {
+            Some(gate) => hidden * gate.forward(x),
+            None => hidden,
+        };
         self.dropout.forward(self.contract.forward(hidden))
     }
 }

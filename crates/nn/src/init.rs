@@ -16,9 +16,14 @@ pub const STD: f64 = 0.02;
 
 /// A linear layer with weights drawn from N(0, 0.02^2) and zero bias.
 pub fn linear(input: usize, output: usize, device: &Device) -> Linear {
-    let mut linear = LinearConfig::new(input, output).with_initializer(normal()).init(device);
+    let mut linear = linear_without_bias(input, output, device);
     linear.bias = Some(Initializer::Zeros.init([output], device));
     linear
+}
+
+/// A linear map with weights drawn from N(0, 0.02^2).
+pub fn linear_without_bias(input: usize, output: usize, device: &Device) -> Linear {
+    LinearConfig::new(input, output).with_bias(false).with_initializer(normal()).init(device)
 }
 
 /// The initialiser of weights and embeddings.

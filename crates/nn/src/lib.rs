@@ -4,21 +4,25 @@
 pub mod activation;
 pub mod attention;
 pub mod block;
+pub mod config;
 pub mod drop_path;
 pub mod feed_forward;
 pub mod index;
 pub mod init;
 pub mod layer_norm;
-pub mod padding;
+pub mod mask;
+pub mod pooler;
 pub mod stack;
 
 pub use activation::Activation;
 pub use attention::{MultiHeadAttention, MultiHeadAttentionConfig};
-pub use block::{NormPosition, TransformerBlock, TransformerConfig};
+pub use block::{Memory, TransformerBlock};
+pub use config::{NormPosition, TransformerConfig};
 pub use drop_path::DropPath;
 pub use feed_forward::{FeedForward, FeedForwardConfig};
 pub use layer_norm::{LayerNorm, LayerNormConfig};
-pub use padding::Padding;
+pub use mask::AttentionMask;
+pub use pooler::{Pooler, first_token};
 pub use stack::TransformerStack;
 
 /// A size that no model can have.

@@ -3,9 +3,10 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use crate::block::{NormPosition, TransformerBlock, TransformerConfig};
+use crate::block::{Memory, TransformerBlock};
+use crate::config::{NormPosition, TransformerConfig};
 use crate::layer_norm::{LayerNorm, LayerNormConfig};
-use crate::padding::Padding;
+use crate::mask::AttentionMask;
 
 /// The one encoder stack of weft: image, text and fusion encoders differ in what they put in front
 /// of it.
@@ -29,9 +30,33 @@ impl TransformerStack {
     /// # Shapes
     ///
     /// - input and output: `[batch, tokens, width]`
-    pub fn forward(&self, x: Tensor<3>, padding: Option<&Padding>) -> Tensor<3> {
-        let x = self.blocks.iter().fold(x, |x, block| block.forward(x, padding));
+    pub fn forward(&self, x: Tensor<3>, mask: Option<&AttentionMask>) -> Tensor<3> {
+        let x = self.blocks.iter().fold(x, |x, block| block.forward(x, mask));
         self.finish(x)
+    }
+
+    /// What goes into the first block and what comes out of each: `depth + 1` states, the last one
+    /// before the stack's norm. With `memory`, each block attends to it.
+    ///
+    /// # Shapes
+    ///
+    /// - input and each state: `[batch, tokens, width]`
+    pub fn states(
+        &self,
+        x: Tensor<3>,
+        mask: Option<&AttentionMask>,
+        memory: Option<&Memory>,
+    ) -> Vec<Tensor<3>> {
+        let mut states = vec![x.clone()];
+        let mut x = x;
+        for block in &self.blocks {
+            x = match memory {
+                Some(memory) => block.forward_with_memory(x, mask, memory),
+                None => block.forward(x, mask),
+            };
+            states.push(x.clone());
+        }
+        states
     }
 
     /// As [`forward`](Self::forward), with the attention weights of each block, `[batch, heads,
@@ -39,18 +64,19 @@ impl TransformerStack {
     pub fn forward_with_weights(
         &self,
         mut x: Tensor<3>,
-        padding: Option<&Padding>,
+        mask: Option<&AttentionMask>,
     ) -> (Tensor<3>, Vec<Tensor<4>>) {
         let mut all = Vec::with_capacity(self.blocks.len());
         for block in &self.blocks {
-            let (next, weights) = block.forward_with_weights(x, padding);
+            let (next, weights) = block.forward_with_weights(x, mask);
             x = next;
             all.push(weights);
         }
         (self.finish(x), all)
     }
 
-    fn finish(&self, x: Tensor<3>) -> Tensor<3> {
+    /// The stack's own norm, where it has one.
+    pub fn finish(&self, x: Tensor<3>) -> Tensor<3> {
         match &self.norm {
             Some(norm) => norm.forward(x),
             None => x,

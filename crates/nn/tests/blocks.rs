@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Bool, Device, Distribution, Tensor, TensorData};
 use weft_nn::init::seeded;
-use weft_nn::{DropPath, MultiHeadAttentionConfig, Padding};
+use weft_nn::{AttentionMask, DropPath, MultiHeadAttentionConfig};
 
 fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
     x.into_data().iter::<f32>().collect()
@@ -13,14 +13,16 @@ fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
 #[test]
 fn attention_by_its_equation_head_by_head() {
     let device = Device::flex();
-    let config = MultiHeadAttentionConfig { width: 6, heads: 2, dropout: 0.0 };
+    let config = MultiHeadAttentionConfig::new(6, 2);
     let attention = seeded(config.init(&device), 1, 0.4);
     let x = Tensor::<3>::random([2, 4, 6], Distribution::Default, &device);
     let memory = Tensor::<3>::random([2, 5, 6], Distribution::Default, &device);
     let mask = [[0, 0, 0, 0, 0], [0, 0, 0, 1, 1]].concat().iter().map(|p| *p == 1).collect();
     let mask: Vec<bool> = mask;
-    let padding =
-        Padding::new(Tensor::<2, Bool>::from_data(TensorData::new(mask, [2, 5]), &device));
+    let padding = AttentionMask::padding(Tensor::<2, Bool>::from_data(
+        TensorData::new(mask, [2, 5]),
+        &device,
+    ));
     let (found, weights) =
         attention.forward_with_weights(x.clone(), memory.clone(), Some(&padding));
     let alone = attention.forward(x.clone(), memory.clone(), Some(&padding));
@@ -72,7 +74,7 @@ fn drop_path_keeps_the_mean_and_whole_samples() {
 
 #[test]
 fn initial_weights_depend_on_seed_and_path_alone() {
-    let config = MultiHeadAttentionConfig { width: 64, heads: 2, dropout: 0.0 };
+    let config = MultiHeadAttentionConfig::new(64, 2);
     let device = Device::flex();
     let one = seeded(config.init(&device), 1, 0.02);
     device.seed(99);

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use weft_nn::index::indices;
-use weft_nn::{ConfigError, Padding};
+use weft_nn::{AttentionMask, ConfigError};
 use weft_vision::PatchMask;
 
 /// Pairs of picture and caption with what is masked in them.
@@ -17,7 +17,7 @@ pub struct PairBatch {
     pub ids: Tensor<2, Int>,
     /// `ids` with mask tokens.
     pub masked_ids: Tensor<2, Int>,
-    pub padding: Padding,
+    pub padding: AttentionMask,
     /// Indices of the masked tokens into `[batch * tokens]`.
     pub masked_rows: Tensor<1, Int>,
     /// The words that the masked tokens were, `[masked]`.
@@ -70,7 +70,7 @@ impl PairBatch {
             image_mask,
             ids: text(pairs.ids),
             masked_ids: text(pairs.masked_ids),
-            padding: Padding::new(Tensor::<2, Bool>::from_data(padding, device)),
+            padding: AttentionMask::padding(Tensor::<2, Bool>::from_data(padding, device)),
             masked_rows: indices(rows, device),
             masked_words: indices(words, device),
             caption_of: first_equal(pairs.captions),

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use weft_fusion::Fused;
 use weft_model::{Backbone, Model};
-use weft_nn::Padding;
+use weft_nn::AttentionMask;
 use weft_nn::index::indices;
 
 use crate::batch::PairBatch;
@@ -168,7 +168,7 @@ impl<'a> Views<'a> {
         let images = Tensor::cat(vec![image.clone().select(0, wrong_image), image], 0);
         let texts = Tensor::cat(vec![text.clone(), text.select(0, wrong_text.clone())], 0);
         let padding = self.batch.padding.bias();
-        let padding = Padding::from_bias(Tensor::cat(
+        let padding = AttentionMask::from_bias(Tensor::cat(
             vec![padding.clone(), padding.select(0, wrong_text)],
             0,
         ));

@@ -1,7 +1,7 @@
-//! The text encoder, of BERT's type.
+//! The text encoder: BERT's, and by configuration those of RoBERTa, CLIP and BLIP.
 
 pub mod embeddings;
 pub mod encoder;
 
-pub use embeddings::{TextEmbeddings, TextEmbeddingsConfig};
+pub use embeddings::{Positions, TextEmbeddings, TextEmbeddingsConfig, TextInput};
 pub use encoder::{TextEncoder, TextEncoderConfig};

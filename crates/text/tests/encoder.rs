@@ -2,12 +2,12 @@
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use weft_nn::init::seeded;
-use weft_nn::{NormPosition, Padding, TransformerConfig};
+use weft_nn::{AttentionMask, NormPosition, TransformerConfig};
 use weft_text::{TextEncoder, TextEncoderConfig};
 
 fn encoder(norm: NormPosition) -> TextEncoder {
     let transformer = TransformerConfig::new(8, 2, 2, norm);
-    let config = TextEncoderConfig { max_tokens: 6, transformer };
+    let config = TextEncoderConfig::new(6, transformer);
     config.validate().unwrap();
     seeded(config.init(20, &Device::flex()), 1, 0.3)
 }
@@ -16,8 +16,10 @@ fn encode(encoder: &TextEncoder, ids: &[i32], padded_from: usize) -> Vec<f32> {
     let device = Device::flex();
     let count = ids.len();
     let mask: Vec<bool> = (0..count).map(|i| i >= padded_from).collect();
-    let padding =
-        Padding::new(Tensor::<2, Bool>::from_data(TensorData::new(mask, [1, count]), &device));
+    let padding = AttentionMask::padding(Tensor::<2, Bool>::from_data(
+        TensorData::new(mask, [1, count]),
+        &device,
+    ));
     let ids = Tensor::<2, Int>::from_data(TensorData::new(ids.to_vec(), [1, count]), &device);
     encoder.forward(ids, &padding).into_data().iter::<f32>().collect()
 }
@@ -44,10 +46,8 @@ fn order_matters() {
 
 #[test]
 fn too_few_tokens_are_refused() {
-    let mut config = TextEncoderConfig {
-        max_tokens: 2,
-        transformer: TransformerConfig::new(8, 1, 2, NormPosition::Post),
-    };
+    let transformer = TransformerConfig::new(8, 1, 2, NormPosition::Post);
+    let mut config = TextEncoderConfig::new(2, transformer);
     assert!(config.validate().unwrap_err().to_string().contains("max_tokens 2"));
     config.max_tokens = 3;
     config.transformer.dropout = 1.0;

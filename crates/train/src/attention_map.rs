@@ -8,7 +8,7 @@ use crate::inference::{Inference, WordAttention};
 
 /// The heat map of one pair: a row of patches for each word of the caption.
 pub fn attention_map(model: &Inference, record: &Record, caption: &str) -> Result<AttentionMap> {
-    let side = model.recipe.model.vision.grid();
+    let side = model.recipe.model.vision.grid().rows;
     Ok(AttentionMap {
         picture: record.picture.read().map_err(|bad| anyhow::anyhow!("{bad}"))?,
         caption: caption.to_string(),

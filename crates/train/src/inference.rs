@@ -10,7 +10,7 @@ use weft_data::pipeline::Pipeline;
 use weft_data::record::Record;
 use weft_data::tokenizer::Tokenizer;
 use weft_model::Model;
-use weft_nn::Padding;
+use weft_nn::AttentionMask;
 use weft_nn::index::indices;
 
 use crate::checkpoint::Checkpoint;
@@ -131,7 +131,8 @@ impl Inference {
             let shape = [captions.len(), self.pipeline.max_tokens];
             let ids = Tensor::<2, Int>::from_data(TensorData::new(ids, shape), &self.device);
             let padding = TensorData::new(padding, shape);
-            let padding = Padding::new(Tensor::<2, Bool>::from_data(padding, &self.device));
+            let padding =
+                AttentionMask::padding(Tensor::<2, Bool>::from_data(padding, &self.device));
             let encoded = self.model.backbone.text.forward(ids, &padding);
             let embedded = self.model.backbone.text_embedding(encoded.clone());
             embeddings.extend(embedded.into_data().iter::<f32>());
@@ -163,7 +164,7 @@ impl Inference {
     ) -> Result<Vec<f32>> {
         let (image, text): (Vec<usize>, Vec<usize>) = pairs.iter().copied().unzip();
         let (image, text) = (indices(image, &self.device), indices(text, &self.device));
-        let padding = Padding::from_bias(texts.padding.clone().select(0, text.clone()));
+        let padding = AttentionMask::from_bias(texts.padding.clone().select(0, text.clone()));
         let fused = self.model.backbone.fusion.forward(
             images.features.clone().select(0, image),
             texts.features.clone().select(0, text),
@@ -191,7 +192,7 @@ impl Inference {
         let mut ledger = Ledger::default();
         let (images, _) = self.images(std::slice::from_ref(record), &mut ledger)?;
         let texts = self.texts(&[caption.to_string()])?;
-        let padding = Padding::from_bias(texts.padding);
+        let padding = AttentionMask::from_bias(texts.padding);
         let (_, layers) = self.model.backbone.fusion.forward_with_weights(
             images.features,
             texts.features,

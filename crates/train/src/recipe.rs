@@ -224,6 +224,9 @@ impl Recipe {
     /// Checks what the types alone do not.
     pub fn validate(&self) -> Result<()> {
         self.model.validate()?;
+        let vision = &self.model.vision;
+        ensure!(vision.image_size.side().is_some(), "model.vision.image_size must be one number");
+        ensure!(!vision.distillation_token, "model.vision.distillation_token is for DeiT alone");
         let train = &self.train;
         ensure!(train.steps > 0, "train.steps must be at least 1");
         ensure!(train.batch_size > 1, "train.batch_size must be at least 2: ITC needs negatives");
@@ -293,7 +296,8 @@ impl Recipe {
     /// How pictures reach the model outside training.
     pub fn preprocessing(&self) -> Preprocess {
         let PreprocessConfig { mean, std, crop } = self.preprocess.clone();
-        Preprocess { size: self.model.vision.image_size, mean, std, crop }
+        // A recipe's pictures are square: `validate` sees to it.
+        Preprocess { size: self.model.vision.image_size.height, mean, std, crop }
     }
 }
 

@@ -3,7 +3,9 @@
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
-use weft_nn::init::linear;
+use weft_nn::init::{linear, linear_without_bias};
+
+use crate::positions::Grid;
 
 /// A linear map of each patch's pixels: the same numbers as a convolution whose stride is its kernel
 /// (Dosovitskiy et al. 2021, equation 1), as one matrix product.
@@ -14,8 +16,25 @@ pub struct PatchEmbedding {
 }
 
 impl PatchEmbedding {
-    pub fn new(patch_size: usize, channels: usize, width: usize, device: &Device) -> Self {
-        Self { projection: linear(channels * patch_size * patch_size, width, device), patch_size }
+    pub fn new(
+        patch_size: usize,
+        channels: usize,
+        width: usize,
+        bias: bool,
+        device: &Device,
+    ) -> Self {
+        let pixels = channels * patch_size * patch_size;
+        let projection = match bias {
+            true => linear(pixels, width, device),
+            false => linear_without_bias(pixels, width, device),
+        };
+        Self { projection, patch_size }
+    }
+
+    /// How many patches these pictures are cut into.
+    pub fn grid(&self, images: &Tensor<4>) -> Grid {
+        let [_, _, height, width] = images.dims();
+        Grid { rows: height / self.patch_size, columns: width / self.patch_size }
     }
 
     /// Pixels of each patch, patches in reading order.
@@ -25,9 +44,9 @@ impl PatchEmbedding {
     /// - `images`: `[batch, channels, height, width]`, sides multiples of the patch size
     /// - output: `[batch, patches, channels * patch_size^2]`
     pub fn patches(&self, images: Tensor<4>) -> Tensor<3> {
-        let [batch, channels, height, width] = images.dims();
+        let [batch, channels, _, _] = images.dims();
         let side = self.patch_size;
-        let (rows, columns) = (height / side, width / side);
+        let Grid { rows, columns } = self.grid(&images);
         images
             .reshape([batch, channels, rows, side, columns, side])
             .permute([0, 2, 4, 1, 3, 5])

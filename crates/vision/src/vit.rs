@@ -4,10 +4,12 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use weft_nn::init::normal;
-use weft_nn::{ConfigError, TransformerConfig, TransformerStack};
+use weft_nn::{ConfigError, LayerNorm, LayerNormConfig, TransformerConfig, TransformerStack};
 
+use crate::image_size::ImageSize;
 use crate::patch_embedding::PatchEmbedding;
 use crate::patch_mask::PatchMask;
+use crate::positions::{Grid, Resampling, resample};
 
 /// How masked patches enter the encoder. MAMO's paper leaves it open (methods.md, A.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,34 +27,60 @@ pub enum MaskMode {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VitConfig {
-    /// Side of a picture in pixels; a multiple of the patch size.
-    pub image_size: usize,
+    /// Sides of a picture in pixels; multiples of the patch size.
+    pub image_size: ImageSize,
     /// Side of a patch in pixels.
     pub patch_size: usize,
     /// How masked patches enter the encoder.
     pub mask_mode: MaskMode,
+    /// Whether the projection of patches has a bias.
+    #[serde(default = "yes")]
+    pub patch_bias: bool,
+    /// Whether a distillation token follows the class token (DeiT, Touvron et al. 2021).
+    #[serde(default)]
+    pub distillation_token: bool,
+    /// Whether the embeddings are normalised before the first block, as CLIP does.
+    #[serde(default)]
+    pub embedding_norm: bool,
     pub transformer: TransformerConfig,
 }
 
 const CHANNELS: usize = 3;
 
+fn yes() -> bool {
+    true
+}
+
 impl VitConfig {
-    /// Patches on a side.
-    pub fn grid(&self) -> usize {
-        self.image_size / self.patch_size
+    /// ViT as published, for square pictures.
+    pub fn new(image_size: usize, patch_size: usize, transformer: TransformerConfig) -> Self {
+        Self {
+            image_size: ImageSize::square(image_size),
+            patch_size,
+            mask_mode: MaskMode::Token,
+            patch_bias: yes(),
+            distillation_token: false,
+            embedding_norm: false,
+            transformer,
+        }
     }
 
     /// Patches of a picture.
-    pub fn patches(&self) -> usize {
-        self.grid() * self.grid()
+    pub fn grid(&self) -> Grid {
+        let ImageSize { height, width } = self.image_size;
+        Grid { rows: height / self.patch_size, columns: width / self.patch_size }
+    }
+
+    /// Tokens in front of the patches.
+    pub fn special_tokens(&self) -> usize {
+        1 + usize::from(self.distillation_token)
     }
 
     /// Checks that an encoder of these sizes can exist.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        if self.patch_size == 0
-            || self.image_size == 0
-            || !self.image_size.is_multiple_of(self.patch_size)
-        {
+        let ImageSize { height, width } = self.image_size;
+        let fits = |side: usize| side > 0 && side.is_multiple_of(self.patch_size);
+        if self.patch_size == 0 || !fits(height) || !fits(width) {
             return Err(ConfigError::new(
                 "model.vision",
                 format!(
@@ -66,39 +94,58 @@ impl VitConfig {
 
     pub fn init(&self, device: &Device) -> Vit {
         let width = self.transformer.width;
+        let token = || normal().init([1, 1, width], device);
+        let positions = self.special_tokens() + self.grid().patches();
+        let epsilon = self.transformer.norm_epsilon;
         Vit {
-            patch_embedding: PatchEmbedding::new(self.patch_size, CHANNELS, width, device),
-            class_token: normal().init([1, 1, width], device),
-            mask_token: normal().init([1, 1, width], device),
-            position_embedding: normal().init([1, 1 + self.patches(), width], device),
+            patch_embedding: PatchEmbedding::new(
+                self.patch_size,
+                CHANNELS,
+                width,
+                self.patch_bias,
+                device,
+            ),
+            class_token: token(),
+            distillation_token: self.distillation_token.then(token),
+            mask_token: token(),
+            position_embedding: normal().init([1, positions, width], device),
+            embedding_norm: self
+                .embedding_norm
+                .then(|| LayerNormConfig { width, epsilon }.init(device)),
             stack: self.transformer.init(device),
+            grid: self.grid(),
             mask_mode: self.mask_mode,
         }
     }
 }
 
-/// ViT (Dosovitskiy et al. 2021): patches, a class token, learned positions and a transformer.
+/// ViT (Dosovitskiy et al. 2021): patches, a class token, learned positions and a transformer; by
+/// its configuration also DeiT, CLIP's image encoder and DINOv2.
 #[derive(Module, Debug)]
 pub struct Vit {
     pub patch_embedding: PatchEmbedding,
     pub class_token: Param<Tensor<3>>,
+    pub distillation_token: Option<Param<Tensor<3>>>,
     pub mask_token: Param<Tensor<3>>,
     pub position_embedding: Param<Tensor<3>>,
+    pub embedding_norm: Option<LayerNorm>,
     pub stack: TransformerStack,
+    #[module(skip)]
+    grid: Grid,
     #[module(skip)]
     mask_mode: MaskMode,
 }
 
 impl Vit {
-    /// Encodes whole pictures.
+    /// Encodes whole pictures. Pictures of another size than the configuration's get resampled
+    /// positions.
     ///
     /// # Shapes
     ///
-    /// - `images`: `[batch, 3, image_size, image_size]`, normalised
-    /// - output: `[batch, 1 + patches, width]`, the class token first
+    /// - `images`: `[batch, 3, height, width]`, normalised, sides multiples of the patch size
+    /// - output: `[batch, special tokens + patches, width]`, the class token first
     pub fn forward(&self, images: Tensor<4>) -> Tensor<3> {
-        let x = self.patch_embedding.forward(self.patch_embedding.patches(images));
-        self.encode(x + self.patch_positions())
+        self.stack.forward(self.embed(images, None), None)
     }
 
     /// Encodes pictures with masked patches; every position has an output.
@@ -109,16 +156,35 @@ impl Vit {
     pub fn forward_masked(&self, images: Tensor<4>, mask: &PatchMask) -> Tensor<3> {
         match self.mask_mode {
             _ if mask.masked() == 0 => self.forward(images),
-            MaskMode::Token => self.forward_token(images, mask),
+            MaskMode::Token => {
+                let weights = mask.weights(&images.device());
+                self.stack.forward(self.embed(images, Some(weights)), None)
+            }
             MaskMode::Drop => self.forward_drop(images, mask),
         }
     }
 
-    fn forward_token(&self, images: Tensor<4>, mask: &PatchMask) -> Tensor<3> {
+    /// The embeddings and what comes out of each block: `depth + 1` states, the last one before the
+    /// stack's norm.
+    ///
+    /// # Shapes
+    ///
+    /// - `images`: as [`forward`](Self::forward)
+    /// - `masked`: `[batch, patches, 1]`, 1 where the mask token replaces a patch, else 0
+    /// - each state: `[batch, special tokens + patches, width]`
+    pub fn states(&self, images: Tensor<4>, masked: Option<Tensor<3>>) -> Vec<Tensor<3>> {
+        self.stack.states(self.embed(images, masked), None, None)
+    }
+
+    /// What goes into the first block.
+    fn embed(&self, images: Tensor<4>, masked: Option<Tensor<3>>) -> Tensor<3> {
+        let grid = self.patch_embedding.grid(&images);
         let x = self.patch_embedding.forward(self.patch_embedding.patches(images));
-        let weights = mask.weights(&x.device());
-        let x = x * (1.0 - weights.clone()) + self.mask_token.val() * weights;
-        self.encode(x + self.patch_positions())
+        let x = match masked {
+            Some(masked) => x * (1.0 - masked.clone()) + self.mask_token.val() * masked,
+            None => x,
+        };
+        self.with_special_tokens(x + self.patch_positions(grid))
     }
 
     fn forward_drop(&self, images: Tensor<4>, mask: &PatchMask) -> Tensor<3> {
@@ -126,6 +192,7 @@ impl Vit {
         let (batch, patches) = (mask.batch(), mask.patches());
         let visible = patches - mask.masked();
         let rows = mask.visible_rows(&device);
+        let grid = self.patch_embedding.grid(&images);
 
         let pixels = self.patch_embedding.patches(images);
         let [_, _, depth] = pixels.dims();
@@ -134,34 +201,53 @@ impl Vit {
         let x = self.patch_embedding.forward(pixels.reshape([batch, visible, depth]));
 
         let width = self.width();
-        let positions = self.patch_positions();
+        let positions = self.patch_positions(grid);
         let everywhere = positions.clone().expand([batch, patches, width]);
         let seen = everywhere.reshape([batch * patches, width]).select(0, rows);
-        let encoded = self.encode(x + seen.reshape([batch, visible, width]));
+        let x = self.with_special_tokens(x + seen.reshape([batch, visible, width]));
+        let encoded = self.stack.forward(x, None);
 
-        let class = encoded.clone().narrow(1, 0, 1);
+        let special = self.special_tokens();
+        let front = encoded.clone().narrow(1, 0, special);
         let tokens = self.mask_token.val().expand([batch, mask.masked(), width]);
-        let restored = Tensor::cat(vec![encoded.narrow(1, 1, visible), tokens], 1)
+        let restored = Tensor::cat(vec![encoded.narrow(1, special, visible), tokens], 1)
             .reshape([batch * patches, width])
             .select(0, mask.restore_rows(&device))
             .reshape([batch, patches, width]);
         // Visible patches carry their position already.
         let restored = restored + positions * mask.weights(&device);
-        Tensor::cat(vec![class, restored], 1)
+        Tensor::cat(vec![front, restored], 1)
     }
 
-    /// Puts the class token in front and runs the transformer.
-    fn encode(&self, x: Tensor<3>) -> Tensor<3> {
+    /// Puts the class token, and the distillation token, in front of the patches.
+    fn with_special_tokens(&self, x: Tensor<3>) -> Tensor<3> {
         let [batch, _, width] = x.dims();
-        let class = self.class_token.val() + self.position_embedding.val().narrow(1, 0, 1);
-        self.stack.forward(Tensor::cat(vec![class.expand([batch, 1, width]), x], 1), None)
+        let tokens = match &self.distillation_token {
+            Some(token) => Tensor::cat(vec![self.class_token.val(), token.val()], 1),
+            None => self.class_token.val(),
+        };
+        let special = self.special_tokens();
+        let tokens = tokens + self.position_embedding.val().narrow(1, 0, special);
+        let x = Tensor::cat(vec![tokens.expand([batch, special, width]), x], 1);
+        match &self.embedding_norm {
+            Some(norm) => norm.forward(x),
+            None => x,
+        }
     }
 
-    /// Position embeddings of the patches, `[1, patches, width]`.
-    fn patch_positions(&self) -> Tensor<3> {
+    /// Position embeddings of the patches of a grid, `[1, patches, width]`.
+    fn patch_positions(&self, grid: Grid) -> Tensor<3> {
         let positions = self.position_embedding.val();
-        let [_, tokens, _] = positions.dims();
-        positions.narrow(1, 1, tokens - 1)
+        let positions = positions.narrow(1, self.special_tokens(), self.grid.patches());
+        if grid == self.grid {
+            return positions;
+        }
+        let positions = positions.reshape([self.grid.patches(), self.width()]);
+        resample(positions, self.grid, grid, Resampling::Bicubic).unsqueeze()
+    }
+
+    fn special_tokens(&self) -> usize {
+        1 + usize::from(self.distillation_token.is_some())
     }
 
     fn width(&self) -> usize {

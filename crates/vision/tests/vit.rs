@@ -9,12 +9,8 @@ use weft_vision::patch_embedding::PatchEmbedding;
 use weft_vision::{MaskMode, PatchMask, Vit, VitConfig};
 
 fn config(mask_mode: MaskMode) -> VitConfig {
-    VitConfig {
-        image_size: 12,
-        patch_size: 4,
-        mask_mode,
-        transformer: TransformerConfig::new(8, 2, 2, NormPosition::Pre),
-    }
+    let transformer = TransformerConfig::new(8, 2, 2, NormPosition::Pre);
+    VitConfig { mask_mode, ..VitConfig::new(12, 4, transformer) }
 }
 
 fn vit(mask_mode: MaskMode) -> Vit {

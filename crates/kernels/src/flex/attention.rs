@@ -13,7 +13,7 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, Backend, Flex, backend_extension};
+use burn::backend::{Autodiff, Backend, Flex, TensorMetadata, backend_extension};
 use rayon::prelude::*;
 
 use super::simd::{dot, exp_nonpositive, max, sum_of, vectorised, written};
@@ -164,11 +164,11 @@ impl Sizes {
             .for_each(|index| task(index / self.heads, index % self.heads));
     }
 
-    /// The bias of the keys of an item.
+    /// The bias of an item, a row of keys for all queries or for each.
     fn bias<'a>(&self, bias: &'a FlexTensor, item: usize) -> &'a [f32] {
-        let bias = numbers(bias);
-        let item = if bias.len() == self.keys { 0 } else { item };
-        &bias[item * self.keys..][..self.keys]
+        let [items, _, rows, keys] = bias.shape().dims();
+        let item = if items == 1 { 0 } else { item };
+        &numbers(bias)[item * rows * keys..][..rows * keys]
     }
 
     /// A `[batch, tokens, width]` tensor. `write` must write each head of each item.
@@ -188,7 +188,7 @@ impl Sizes {
         let shape = [self.queries, self.keys, self.head_width];
         // SAFETY: `q` and `k` are of these sizes, and `weights` of `queries * keys`.
         unsafe { product(shape, self.scale, q, k.transposed(), View::of(weights, self.keys)) };
-        softmax_rows(weights, bias);
+        softmax_rows(weights, bias, self.keys);
     }
 }
 
@@ -301,8 +301,8 @@ unsafe fn product([m, n, k]: [usize; 3], scale: f32, a: View, b: View, out: View
 }
 
 vectorised! {
-    /// Each row of `scores` becomes `softmax(row + bias)`.
-    fn softmax_rows(scores: &mut [f32], bias: &[f32]) = softmax_rows_body;
+    /// Each row of `scores` becomes `softmax(row + bias)`; the rows of the bias come round again.
+    fn softmax_rows(scores: &mut [f32], bias: &[f32], keys: usize) = softmax_rows_body;
 }
 
 vectorised! {
@@ -312,8 +312,9 @@ vectorised! {
 }
 
 #[inline(always)]
-fn softmax_rows_body<const FMA: bool>(scores: &mut [f32], bias: &[f32]) {
-    for row in scores.chunks_exact_mut(bias.len()) {
+fn softmax_rows_body<const FMA: bool>(scores: &mut [f32], bias: &[f32], keys: usize) {
+    let rows = scores.chunks_exact_mut(keys);
+    for (row, bias) in rows.zip(bias.chunks_exact(keys).cycle()) {
         for (score, &bias) in row.iter_mut().zip(bias) {
             *score += bias;
         }

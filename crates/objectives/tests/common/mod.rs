@@ -26,15 +26,10 @@ pub fn config(mask_mode: MaskMode) -> ModelConfig {
         temperature: 0.2,
         init_std: 0.3,
         vision: VitConfig {
-            image_size: SIZE,
-            patch_size: 4,
             mask_mode,
-            transformer: transformer(8, NormPosition::Pre),
+            ..VitConfig::new(SIZE, 4, transformer(8, NormPosition::Pre))
         },
-        text: TextEncoderConfig {
-            max_tokens: TOKENS,
-            transformer: transformer(10, NormPosition::Post),
-        },
+        text: TextEncoderConfig::new(TOKENS, transformer(10, NormPosition::Post)),
         fusion: JointFusionConfig {
             class_token: Default::default(),
             transformer: transformer(12, NormPosition::Pre),

@@ -1,0 +1,380 @@
+//! BridgeTower with its heads (Xu et al. 2023), and METER's wiring of the same parts.
+
+use burn::module::{Module, Param};
+use burn::nn::Linear;
+use burn::tensor::{Device, Tensor};
+use weft_fusion::{BridgeKind, CoAttentionConfig, CoAttentionFusion, Streams};
+use weft_kernels::l2_normalize;
+use weft_nn::init::{linear, normal};
+use weft_nn::{Activation, AttentionMask, NormPosition, TransformerConfig, first_token};
+use weft_text::TextEncoder;
+use weft_vision::{Vit, VitConfig};
+
+use super::Published;
+use super::checkpoint::{Checkpoint, Dialect};
+use super::clip::vision_embeddings;
+use super::config::Config;
+use super::error::PublishedError;
+use super::io::{Inputs, Outputs, required};
+use super::names::Names;
+use super::text::{TextKind, TextSizes, block, cross_attention};
+use super::vision::{check, image_size, patch_size, pictures};
+use crate::heads::{MlmHead, MlmHeadConfig};
+
+pub(super) const DIALECT: Dialect = Dialect {
+    prefixes: &["", "bridgetower."],
+    spellings: &[],
+    // The text encoder's own pooler and a norm per image layer are never read.
+    ignored: &[
+        "embeddings.position_ids",
+        "embeddings.token_type_ids",
+        "text_model.pooler.dense.weight",
+        "text_model.pooler.dense.bias",
+    ],
+};
+
+/// A tensor that every model of this kind has.
+pub(super) const PROBE: &str = "text_model.embeddings.word_embeddings.weight";
+
+/// Heads have 64 columns in the image encoder.
+const VISION_HEAD_WIDTH: usize = 64;
+
+/// What stands on top.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Head {
+    None,
+    Matching,
+    MaskedWords,
+    Contrast,
+}
+
+/// Encoders, co-attention and a head.
+#[derive(Module, Debug)]
+pub struct BridgeTower {
+    pub text: TextEncoder,
+    pub vision: Vit,
+    pub fusion: CoAttentionFusion,
+    pub itm: Option<Linear>,
+    pub mlm: Option<MaskedWords>,
+    pub itc: Option<Contrast>,
+    bridged: bool,
+    vocab_size: usize,
+    patch_size: usize,
+}
+
+/// The head of masked words.
+#[derive(Module, Debug)]
+pub struct MaskedWords {
+    pub head: MlmHead,
+    /// Output weights, `[vocab_size, width]`; the word embeddings themselves where absent.
+    pub decoder: Option<Param<Tensor<2>>>,
+}
+
+/// The heads of the contrastive objective.
+#[derive(Module, Debug)]
+pub struct Contrast {
+    pub text: Linear,
+    pub image: Linear,
+    pub cross: Linear,
+    /// Logarithm of the similarities' factor, `[1]`.
+    pub scale: Param<Tensor<1>>,
+}
+
+struct Sizes {
+    text: TextSizes,
+    vision: VitConfig,
+    fusion: CoAttentionConfig,
+}
+
+impl Sizes {
+    fn read(config: &Config, bridged: bool) -> Result<Self, PublishedError> {
+        let (text_config, vision_config) =
+            (config.table("text_config")?, config.table("vision_config")?);
+        let text = TextSizes::read(TextKind::Roberta, &text_config)?;
+        let vision = vision(&vision_config)?;
+        let width = config.number("hidden_size", 768)?;
+        let text_width = text.encoder.transformer.width;
+        if width != text_width {
+            let detail = format!("{width}, but text_config.hidden_size is {text_width}");
+            return Err(config.wrong("hidden_size", detail));
+        }
+        let depth = config.number("num_hidden_layers", 6)?;
+        let fusion = CoAttentionConfig {
+            bridge: if bridged { Some(bridge(config)?) } else { None },
+            share_projections: config.flag("share_cross_modal_transformer_layers", true)?,
+            norm_epsilon: config.float("layer_norm_eps", 1e-5)?,
+            transformer: TransformerConfig {
+                depth,
+                memory_width: Some(width),
+                ..text.encoder.transformer.clone()
+            },
+        };
+        let enough = |layers: usize| !bridged || layers >= depth;
+        let (layers, blocks) = (text.encoder.transformer.depth, vision.transformer.depth);
+        if !enough(layers) || (bridged && blocks < layers) {
+            let detail = format!("{depth} layers over {layers} of text and {blocks} of image");
+            return Err(config.wrong("num_hidden_layers", detail));
+        }
+        fusion
+            .validate()
+            .map_err(|source| PublishedError::Sizes { path: config.path().into(), source })?;
+        Ok(Self { text, vision, fusion })
+    }
+}
+
+fn vision(config: &Config) -> Result<VitConfig, PublishedError> {
+    let width = config.number("hidden_size", 768)?;
+    let last = usize::from(config.flag("remove_last_layer", false)?);
+    let transformer = TransformerConfig {
+        activation: Activation::QuickGelu,
+        norm_epsilon: config.float("layer_norm_eps", 1e-5)?,
+        ..TransformerConfig::new(
+            width,
+            config.number("num_hidden_layers", 12)?.saturating_sub(last),
+            width / VISION_HEAD_WIDTH,
+            NormPosition::Pre,
+        )
+    };
+    let sizes = VitConfig {
+        image_size: image_size(config, 288)?,
+        patch_bias: false,
+        embedding_norm: true,
+        ..VitConfig::new(288, patch_size(config, 16)?, transformer)
+    };
+    check(&sizes, config)?;
+    Ok(sizes)
+}
+
+fn bridge(config: &Config) -> Result<BridgeKind, PublishedError> {
+    const SHARED: &str = "share_link_tower_layers";
+    if config.flag(SHARED, false)? {
+        return Err(config.wrong(SHARED, "not supported, nor by the reference's forward pass"));
+    }
+    match config.text("link_tower_type", "add")?.as_str() {
+        "add" => Ok(BridgeKind::Add),
+        "scaled_add" => Ok(BridgeKind::ScaledAdd),
+        "interpolate" => Ok(BridgeKind::Interpolate),
+        other => Err(config.wrong("link_tower_type", format!("unknown: {other}"))),
+    }
+}
+
+fn vision_names(sizes: &VitConfig) -> Names {
+    let mut names = Names::default();
+    vision_embeddings(&mut names, "embeddings", sizes);
+    names.norm("ln_pre", "embedding_norm");
+    for layer in 0..sizes.transformer.depth {
+        let (theirs, ours) =
+            (format!("transformer.resblocks.{layer}"), format!("stack.blocks.{layer}"));
+        let parts = ["query", "key", "value"].map(|part| format!("{ours}.attention.{part}"));
+        names.stacked(&format!("{theirs}.attn.in_proj_"), &parts);
+        let output = format!("{ours}.attention.output");
+        names.linear(&format!("{theirs}.attn.out_proj"), &output, true);
+        names.norm(&format!("{theirs}.ln_1"), &format!("{ours}.attention_norm"));
+        let feed = format!("{ours}.feed_forward");
+        names.linear(&format!("{theirs}.mlp.c_fc"), &format!("{feed}.expand"), true);
+        names.linear(&format!("{theirs}.mlp.c_proj"), &format!("{feed}.contract"), true);
+        names.norm(&format!("{theirs}.ln_2"), &format!("{ours}.feed_forward_norm"));
+    }
+    names.norm("ln_post", "stack.norm");
+    names
+}
+
+fn fusion_names(sizes: &CoAttentionConfig, checkpoint: &Checkpoint) -> Names {
+    let mut names = Names::default();
+    names.same("token_type_embeddings.weight", "modality");
+    for stream in ["text", "image"] {
+        let (theirs, ours) = (format!("cross_modal_{stream}"), format!("{stream}_projection"));
+        match checkpoint.has(&format!("{theirs}_transform.weight")) {
+            true => names.linear(&format!("{theirs}_transform"), &format!("{ours}.0"), true),
+            false => (0..sizes.transformer.depth).for_each(|layer| {
+                let theirs = format!("{theirs}_transform.{layer}");
+                names.linear(&theirs, &format!("{ours}.{layer}"), true);
+            }),
+        }
+        for layer in 0..sizes.transformer.depth {
+            let (theirs, ours) =
+                (format!("{theirs}_layers.{layer}"), format!("{stream}_blocks.{layer}"));
+            block(&mut names, &theirs, &ours);
+            cross_attention(&mut names, &theirs, &ours);
+        }
+        names.linear(&format!("{theirs}_pooler.dense"), &format!("{stream}_pooler.dense"), true);
+        let Some(kind) = sizes.bridge else {
+            continue;
+        };
+        names.norm(&format!("{theirs}_layernorm"), &format!("{stream}_norm"));
+        for layer in 0..sizes.transformer.depth - 1 {
+            let (theirs, ours) =
+                (format!("{theirs}_link_tower.{layer}"), format!("{stream}_bridges.{layer}"));
+            let weight = format!("{ours}.weight");
+            match kind {
+                BridgeKind::Add => {}
+                BridgeKind::ScaledAdd => {
+                    names.reshaped(&format!("{theirs}.scaled_factor"), &weight, &[]);
+                }
+                BridgeKind::Interpolate => names.reshaped(&format!("{theirs}.beta"), &weight, &[]),
+            }
+            names.norm(&format!("{theirs}.LayerNorm"), &format!("{ours}.norm"));
+        }
+    }
+    names
+}
+
+impl BridgeTower {
+    /// Without bridges it is METER.
+    pub(super) fn new(
+        config: &Config,
+        head: Head,
+        bridged: bool,
+        checkpoint: &Checkpoint,
+        device: &Device,
+    ) -> Result<(Self, Names), PublishedError> {
+        let sizes = Sizes::read(config, bridged)?;
+        let mut names = Names::default();
+        names.nest("text_model.", "text.", sizes.text.names());
+        names.nest("vision_model.visual.", "vision.", vision_names(&sizes.vision));
+        names.nest("", "fusion.", fusion_names(&sizes.fusion, checkpoint));
+        let width = sizes.fusion.transformer.width;
+        let text = sizes.text.encoder.init(sizes.text.vocab_size, device);
+        let vision_width = sizes.vision.transformer.width;
+        let (itm, mlm, itc) = match head {
+            Head::None => (None, None, None),
+            Head::Matching => {
+                names.linear("itm_score.fc", "itm", true);
+                (Some(linear(2 * width, 2, device)), None, None)
+            }
+            Head::MaskedWords => {
+                let mlm = masked_words(config, &sizes, &mut names, device)?;
+                (None, Some(mlm), None)
+            }
+            Head::Contrast => {
+                let output = checkpoint.rows("itc_text_head.fc.weight")?;
+                (None, None, Some(contrast(width, output, &mut names, device)))
+            }
+        };
+        let model = Self {
+            text,
+            vision: sizes.vision.init(device),
+            fusion: sizes.fusion.init(vision_width, width, device),
+            itm,
+            mlm,
+            itc,
+            bridged,
+            vocab_size: sizes.text.vocab_size,
+            patch_size: sizes.vision.patch_size,
+        };
+        Ok((model, names))
+    }
+
+    /// The uppermost `count` layers of `states` below which `last` is the last.
+    fn fuse(
+        &self,
+        text: &[Tensor<3>],
+        image: &[Tensor<3>],
+        padding: Option<&AttentionMask>,
+    ) -> Vec<Streams> {
+        let normed = |x: &Tensor<3>| self.vision.stack.finish(x.clone());
+        if !self.bridged {
+            let last = [text[text.len() - 1].clone()];
+            return self.fusion.forward(&last, &[normed(&image[image.len() - 1])], padding);
+        }
+        // The image encoder may have more layers than the text encoder; they are not read.
+        let first = text.len() - self.fusion.text_blocks.len();
+        let image: Vec<Tensor<3>> = image[first..text.len()].iter().map(normed).collect();
+        self.fusion.forward(&text[first..], &image, padding)
+    }
+}
+
+fn masked_words(
+    config: &Config,
+    sizes: &Sizes,
+    names: &mut Names,
+    device: &Device,
+) -> Result<MaskedWords, PublishedError> {
+    let width = sizes.fusion.transformer.width;
+    names.linear("mlm_score.transform.dense", "mlm.head.transform", true);
+    names.norm("mlm_score.transform.LayerNorm", "mlm.head.norm");
+    names.same("mlm_score.bias", "mlm.head.bias");
+    let tied = config.flag("tie_word_embeddings", false)?;
+    if !tied {
+        names.same("mlm_score.decoder.weight", "mlm.decoder");
+    }
+    let head = MlmHeadConfig {
+        activation: config.activation("hidden_act", "gelu")?,
+        norm_epsilon: config.float("layer_norm_eps", 1e-5)?,
+        ..MlmHeadConfig::new(width, width, sizes.text.vocab_size)
+    };
+    Ok(MaskedWords {
+        head: head.init(device),
+        decoder: (!tied).then(|| normal().init([sizes.text.vocab_size, width], device)),
+    })
+}
+
+fn contrast(width: usize, output: usize, names: &mut Names, device: &Device) -> Contrast {
+    names.linear("itc_text_head.fc", "itc.text", true);
+    names.linear("itc_image_head.fc", "itc.image", true);
+    names.linear("itc_cross_modal_head.fc", "itc.cross", true);
+    names.reshaped("logit_scale", "itc.scale", &[]);
+    Contrast {
+        text: linear(width, output, device),
+        image: linear(width, output, device),
+        cross: linear(2 * width, output, device),
+        scale: Param::from_tensor(Tensor::from_floats([1.0], device)),
+    }
+}
+
+impl Published for BridgeTower {
+    fn run(&self, inputs: &Inputs) -> Result<Outputs, PublishedError> {
+        let ids = required("input_ids", inputs.ids("input_ids", self.vocab_size)?)?;
+        let padding = inputs.mask("attention_mask")?;
+        // The reference's forward pass takes these and makes no use of them.
+        inputs.get("token_type_ids");
+        inputs.get("pixel_mask");
+        let pixels = pictures(inputs, self.patch_size)?;
+        let text = self.text.states(&ids.into(), padding.as_ref(), None);
+        let image = self.vision.states(pixels, None);
+        let states = self.fuse(&text, &image, padding.as_ref());
+        let last = &states[states.len() - 1];
+        let pooled = self.fusion.pool(last);
+        let mut outputs = Outputs::default();
+        if let Some(itm) = &self.itm {
+            outputs.push("logits", itm.forward(pooled));
+        } else if let Some(mlm) = &self.mlm {
+            let [batch, tokens, width] = last.text.dims();
+            let table = match &mlm.decoder {
+                Some(decoder) => decoder.val(),
+                None => self.text.embeddings.word.weight.val(),
+            };
+            let x = last.text.clone().reshape([batch * tokens, width]);
+            let logits = mlm.head.forward(x, table);
+            outputs.push("logits", logits.reshape([batch, tokens, self.vocab_size]));
+        } else if let Some(itc) = &self.itc {
+            let seen = self.vision.stack.finish(image[text.len() - 1].clone());
+            let seen = first_token(self.fusion.project_image(seen, 0));
+            let words = first_token(text[text.len() - 1].clone());
+            let embeds = [
+                l2_normalize(itc.text.forward(words)),
+                l2_normalize(itc.image.forward(seen)),
+                l2_normalize(itc.cross.forward(pooled)),
+            ];
+            outputs.push("logits", Tensor::stack::<3>(embeds.to_vec(), 1));
+            for (name, embeds) in ["text_embeds", "image_embeds", "cross_embeds"].iter().zip(embeds)
+            {
+                outputs.push(*name, embeds);
+            }
+        } else {
+            outputs.push("text_features", last.text.clone());
+            outputs.push("image_features", last.image.clone());
+            outputs.push("pooler_output", pooled);
+        }
+        outputs.push_all("hidden_states.0", &text);
+        // The reference keeps these with the tokens in front of the batch.
+        for (index, state) in image.iter().take(text.len()).enumerate() {
+            outputs.push(format!("hidden_states.1.{index}"), state.clone().swap_dims(0, 1));
+        }
+        for (index, Streams { text, image }) in states.iter().enumerate() {
+            outputs.push(format!("hidden_states.2.{index}.0"), text.clone());
+            outputs.push(format!("hidden_states.2.{index}.1"), image.clone());
+        }
+        Ok(outputs)
+    }
+}

@@ -1,0 +1,148 @@
+//! What goes into the forward pass of a published model and what comes out, by the reference's names.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
+use weft_nn::AttentionMask;
+use weft_weights::{Array, Data};
+
+use super::error::PublishedError;
+
+/// Inputs of a forward pass, named as the arguments of the reference's.
+#[derive(Debug)]
+pub struct Inputs {
+    arrays: BTreeMap<String, Array>,
+    device: Device,
+    used: RefCell<BTreeSet<String>>,
+}
+
+impl Inputs {
+    /// `device` is where the model is.
+    pub fn new(arrays: BTreeMap<String, Array>, device: &Device) -> Self {
+        Self { arrays, device: device.clone(), used: RefCell::default() }
+    }
+
+    /// Where the tensors are made.
+    pub(super) fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// An input that may be absent.
+    pub(super) fn get(&self, name: &str) -> Option<&Array> {
+        self.used.borrow_mut().insert(name.into());
+        self.arrays.get(name)
+    }
+
+    /// Whole numbers below `limit`, `[batch, tokens]`.
+    pub(super) fn ids(
+        &self,
+        name: &str,
+        limit: usize,
+    ) -> Result<Option<Tensor<2, Int>>, PublishedError> {
+        let Some(array) = self.get(name) else {
+            return Ok(None);
+        };
+        let ids = array.ints(name)?;
+        if let Some(id) = ids.iter().find(|id| **id < 0 || **id >= limit as i64) {
+            return Err(wrong(name, format!("{id} is not in 0..{limit}")));
+        }
+        let shape = dimensions::<2>(name, array)?;
+        Ok(Some(Tensor::from_data(TensorData::new(ids.to_vec(), shape), &self.device)))
+    }
+
+    /// Floats.
+    pub(super) fn floats<const D: usize>(
+        &self,
+        name: &str,
+    ) -> Result<Option<Tensor<D>>, PublishedError> {
+        let Some(array) = self.get(name) else {
+            return Ok(None);
+        };
+        let shape = dimensions::<D>(name, array)?;
+        let values = array.floats(name)?.to_vec();
+        Ok(Some(Tensor::from_data(TensorData::new(values, shape), &self.device)))
+    }
+
+    /// A mask that is 0 where attention must not see, `[batch, tokens]`.
+    pub(super) fn mask(&self, name: &str) -> Result<Option<AttentionMask>, PublishedError> {
+        let Some(array) = self.get(name) else {
+            return Ok(None);
+        };
+        let shape = dimensions::<2>(name, array)?;
+        let hidden: Vec<bool> = numbers(array).into_iter().map(|value| value == 0.0).collect();
+        let hidden = Tensor::<2, Bool>::from_data(TensorData::new(hidden, shape), &self.device);
+        Ok(Some(AttentionMask::padding(hidden)))
+    }
+
+    /// A switch, off where absent.
+    pub(super) fn flag(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|array| numbers(array).iter().any(|value| *value != 0.0))
+    }
+
+    /// An error where an input has not been asked for.
+    pub(super) fn check_all_used(&self) -> Result<(), PublishedError> {
+        let used = self.used.borrow();
+        match self.arrays.keys().find(|name| !used.contains(*name)) {
+            Some(name) => Err(wrong(name, "the model does not take it".into())),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Any array as floats.
+pub(super) fn numbers(array: &Array) -> Vec<f32> {
+    match &array.data {
+        Data::Float(values) => values.clone(),
+        Data::Int(values) => values.iter().map(|value| *value as f32).collect(),
+    }
+}
+
+/// The input or an error that says that it must be there.
+pub(super) fn required<T>(name: &str, input: Option<T>) -> Result<T, PublishedError> {
+    input.ok_or_else(|| wrong(name, "missing".into()))
+}
+
+/// An error about an input.
+pub(super) fn wrong(name: &str, detail: String) -> PublishedError {
+    PublishedError::Input { name: name.into(), detail }
+}
+
+fn dimensions<const D: usize>(name: &str, array: &Array) -> Result<[usize; D], PublishedError> {
+    let fail = |_| wrong(name, format!("expected {D} dimensions, found {:?}", array.shape));
+    array.shape.clone().try_into().map_err(fail)
+}
+
+/// Fields of the reference's output, in its order.
+#[derive(Debug, Default)]
+pub struct Outputs {
+    pub fields: Vec<(String, Output)>,
+}
+
+/// A tensor of any number of dimensions.
+#[derive(Debug, Clone)]
+pub struct Output {
+    pub shape: Vec<usize>,
+    /// The elements in row-major order.
+    pub values: Tensor<1>,
+}
+
+impl Outputs {
+    pub(super) fn push<const D: usize>(&mut self, name: impl Into<String>, tensor: Tensor<D>) {
+        let shape = tensor.dims().to_vec();
+        let count = tensor.shape().num_elements();
+        self.fields.push((name.into(), Output { shape, values: tensor.reshape([count]) }));
+    }
+
+    /// `{name}.0`, `{name}.1`, ...
+    pub(super) fn push_all<const D: usize>(&mut self, name: &str, tensors: &[Tensor<D>]) {
+        for (index, tensor) in tensors.iter().enumerate() {
+            self.push(format!("{name}.{index}"), tensor.clone());
+        }
+    }
+
+    /// The field of a name.
+    pub fn get(&self, name: &str) -> Option<&Output> {
+        self.fields.iter().find(|(field, _)| field == name).map(|(_, output)| output)
+    }
+}

@@ -1,0 +1,34 @@
+//! One vector for a whole sequence.
+
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::{Device, Tensor};
+
+use crate::init::linear;
+
+/// `tanh(x_0 W + b)`, with `x_0` the first token (Devlin et al. 2019: what the next-sentence head
+/// reads).
+#[derive(Module, Debug)]
+pub struct Pooler {
+    pub dense: Linear,
+}
+
+impl Pooler {
+    pub fn new(width: usize, output: usize, device: &Device) -> Self {
+        Self { dense: linear(width, output, device) }
+    }
+
+    /// # Shapes
+    ///
+    /// - `x`: `[batch, tokens, width]`
+    /// - output: `[batch, output]`
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<2> {
+        self.dense.forward(first_token(x)).tanh()
+    }
+}
+
+/// The first token of each sequence, `[batch, tokens, width]` to `[batch, width]`.
+pub fn first_token(x: Tensor<3>) -> Tensor<2> {
+    let [batch, _, width] = x.dims();
+    x.narrow(1, 0, 1).reshape([batch, width])
+}
