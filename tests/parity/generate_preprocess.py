@@ -8,8 +8,9 @@ Transparency is composited over white before anything else. requirements.txt has
 before 13 resizes across before down even where a picture loses much more height than width, and is
 up to four levels off there. The pictures are made here, from formulas and seeded random numbers.
 
-transformers' own Pillow processors cut an odd margin one pixel further left and up than torchvision
-where the margin is 3, 7, 11, ... pixels; everywhere else both must agree, which is checked here.
+transformers halves an odd margin down, so that its crop begins one pixel further left or up than
+torchvision's where the margin is 3, 7, 11, ... pixels. A spec says whose rounding it wants; what
+transformers' own Pillow processor gives for it is checked here.
 """
 
 import json
@@ -47,7 +48,15 @@ INTERPOLATIONS = {
 SPECS = {
     "clip": {"size": 32, "crop": True, "interpolation": "bicubic", **CLIP},
     "squeezed": {"size": 29, "crop": False, "interpolation": "bicubic", **CLIP},
-    "margin": {"size": 32, "resize": 37, "crop": True, "interpolation": "bicubic", **HALF},
+    "margin": {"size": 32, "resize": 35, "crop": True, "interpolation": "bicubic", **HALF},
+    "published": {
+        "size": 32,
+        "resize": 35,
+        "crop": True,
+        "rounding": "transformers",
+        "interpolation": "bicubic",
+        **HALF,
+    },
     "deit": {"size": 28, "resize": 33, "crop": False, "interpolation": "bicubic", **HALF},
     "bilinear": {"size": 48, "crop": True, "interpolation": "bilinear", **HALF},
     "lanczos": {"size": 24, "crop": True, "interpolation": "lanczos", **CLIP},
@@ -135,7 +144,14 @@ def reference(picture, spec):
     resize = spec.get("resize", spec["size"])
     target = resize if spec["crop"] else [resize, resize]
     picture = F.resize(picture, target, INTERPOLATIONS[spec["interpolation"]])
-    return F.center_crop(picture, spec["size"])
+    if rounding(spec) == "torchvision":
+        return F.center_crop(picture, spec["size"])
+    left, top = ((side - spec["size"]) // 2 for side in picture.size)
+    return F.crop(picture, top, left, spec["size"], spec["size"])
+
+
+def rounding(spec):
+    return spec.get("rounding", "torchvision")
 
 
 def normalised(picture, spec):
@@ -143,10 +159,11 @@ def normalised(picture, spec):
 
 
 def agrees_with_transformers(picture, spec, values):
-    """Whether transformers' Pillow processor gives the same numbers; where it cuts elsewhere, True."""
+    """Whether transformers gives the same numbers, which it cannot where its rounding differs."""
     resize = spec.get("resize", spec["size"])
     long = int(resize * max(picture.size) / min(picture.size)) if spec["crop"] else resize
-    if (long - spec["size"]) % 4 == 3 or (resize - spec["size"]) % 4 == 3:
+    differs = any((side - spec["size"]) % 4 == 3 for side in (resize, long))
+    if differs and rounding(spec) == "torchvision":
         return True
     size = {"shortest_edge": resize} if spec["crop"] else {"height": resize, "width": resize}
     code = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3}[spec["interpolation"]]
@@ -189,6 +206,7 @@ def write_configs():
             "size": side,
             "resize": size.get("shortest_edge") or size["height"],
             "crop": bool(size.get("shortest_edge")),
+            "rounding": "transformers" if kept.get("do_center_crop") else "torchvision",
             "interpolation": {1: "lanczos", 2: "bilinear", 3: "bicubic"}[int(kept["resample"])],
             "mean": list(kept["image_mean"]),
             "std": list(kept["image_std"]),

@@ -5,7 +5,7 @@
 Written with torch 2.15.0, safetensors 0.8.0 and onnx 1.23.2; requirements.txt names the first two, and
 `--without-onnx` leaves out what the last one is needed for. `*.expected.safetensors` holds the values
 of a fixture as f32 and i64, under the names that weft gives them. The same versions write the same
-bytes, but for the archives of torch.save: they carry a number of torch's own.
+bytes, but for legacy.pt and module.pt, in which torch writes numbers of its own.
 """
 
 import argparse

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use commands::{data, doctor, embed, eval, search, train, verify};
+use commands::{data, doctor, embed, eval, export, import, search, train, verify};
 
 /// Vision-language pre-training.
 #[derive(Parser)]
@@ -27,9 +27,13 @@ enum Command {
     Search(search::Args),
     /// Write embeddings of pictures and captions.
     Embed(embed::Args),
+    /// Read published weights and say what of them weft uses.
+    Import(import::Args),
+    /// Write a trained model as folders that the reference library and weft load.
+    Export(export::Args),
     /// Hold a finished run to what its recipe expects.
     Verify(verify::Args),
-    /// Describe a data set: its splits, captions and bad records.
+    /// Describe a data set: its splits, captions and bad records; or fetch published weights.
     Data(data::Args),
     /// Tell what is there and what is missing: backends, devices, threads, memory.
     Doctor(doctor::Args),
@@ -67,6 +71,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Eval(args) => eval::run(args),
         Command::Search(args) => search::run(args),
         Command::Embed(args) => embed::run(args),
+        Command::Import(args) => import::run(args),
+        Command::Export(args) => export::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Data(args) => data::run(args),
         Command::Doctor(args) => doctor::run(args),

@@ -14,6 +14,7 @@ mod karpathy;
 pub mod loader;
 pub mod mask;
 mod ordered;
+pub mod packages;
 pub mod pipeline;
 pub mod preprocess;
 pub mod random;

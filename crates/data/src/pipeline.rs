@@ -55,16 +55,19 @@ pub struct Item {
 impl Pipeline {
     /// An error that names the first setting that cannot work.
     pub fn check(&self) -> Result<(), DataError> {
-        let Preprocess { size, std, .. } = &self.preprocess;
+        self.preprocess.check()?;
+        if self.mask.text_ratio > 0.0 {
+            self.tokenizer.try_mask_id()?;
+        }
+        let Preprocess { size, .. } = &self.preprocess;
         let (mask, patch) = (&self.mask, self.patch_size);
         let fraction = |value: f64| (0.0..=1.0).contains(&value);
         let augment = self.augment.clone().unwrap_or_default();
         let ([smallest, largest], [narrowest, widest]) = (augment.crop_scale, augment.crop_ratio);
         let rules = [
-            (patch > 0 && *size > 0 && size.is_multiple_of(patch), {
+            (patch > 0 && size.is_multiple_of(patch), {
                 format!("the picture size {size} is not a multiple of the patch size {patch}")
             }),
-            (std.iter().all(|&std| std > 0.0), format!("std {std:?}: expected values above 0")),
             (self.max_tokens >= 3, {
                 format!("max_tokens {}: expected room for one token and its frame", self.max_tokens)
             }),

@@ -25,12 +25,25 @@ pub struct Preprocess {
     /// `true`: the short side is resized to `resize`, then the middle is cut out, as CLIP does;
     /// `false`: the whole picture is squeezed into a square of `resize`, as ALBEF does.
     pub crop: bool,
+    /// Where the middle begins when an odd number of pixels is cut off.
+    pub rounding: Rounding,
     /// How the picture is resized.
     pub interpolation: Interpolation,
     /// Subtracted per channel (red, green, blue), from values in 0..1.
     pub mean: [f32; 3],
     /// Divides per channel after the mean is subtracted.
     pub std: [f32; 3],
+}
+
+/// How half a pixel is rounded: the libraries that encoders are published with differ by one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rounding {
+    /// To the even number, as torchvision, and with it OpenAI's CLIP and OpenCLIP.
+    #[default]
+    Torchvision,
+    /// Down, as Hugging Face's transformers.
+    Transformers,
 }
 
 impl Default for Preprocess {
@@ -40,6 +53,7 @@ impl Default for Preprocess {
             size: 224,
             resize: None,
             crop: false,
+            rounding: Rounding::Torchvision,
             interpolation: Interpolation::Bicubic,
             mean: [0.481_454_66, 0.457_827_5, 0.408_210_73],
             std: [0.268_629_54, 0.261_302_6, 0.275_777_1],
@@ -120,11 +134,15 @@ impl Preprocess {
     fn side(&self, length: u32, other: u32) -> Side {
         let mut resized = self.resized();
         if self.crop && length > other {
-            // The rounding is torchvision's: first the long side, then the offset of the crop.
+            // Cut to a whole number before the middle is found, as both libraries do.
             let long = resized as u64 * u64::from(length) / u64::from(other);
             resized = long as usize;
         }
-        let offset = ((resized - self.size) as f64 / 2.0).round_ties_even() as usize;
+        let margin = resized - self.size;
+        let offset = match self.rounding {
+            Rounding::Torchvision => (margin as f64 / 2.0).round_ties_even() as usize,
+            Rounding::Transformers => margin / 2,
+        };
         Side { source: 0..length, resized, kept: offset..offset + self.size }
     }
 }

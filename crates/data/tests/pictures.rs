@@ -7,7 +7,7 @@ use image::{DynamicImage, ImageFormat, Rgb, RgbImage, Rgba, RgbaImage};
 use weft_data::augment::Augment;
 use weft_data::decode::decode;
 use weft_data::error::Cause;
-use weft_data::preprocess::{Interpolation, Preprocess};
+use weft_data::preprocess::{Interpolation, Preprocess, Rounding};
 use weft_data::random::addressed;
 
 fn encode(picture: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
@@ -176,6 +176,7 @@ const UNIT: Preprocess = Preprocess {
     size: 32,
     resize: None,
     crop: false,
+    rounding: Rounding::Torchvision,
     interpolation: Interpolation::Bicubic,
     mean: [0.0; 3],
     std: [1.0; 3],

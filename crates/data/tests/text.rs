@@ -85,8 +85,9 @@ fn a_long_caption_is_cut_and_keeps_its_end() {
 #[test]
 fn a_tokenizer_without_special_tokens_is_refused_by_name() {
     let json = tokenizer().to_json().unwrap();
-    let error = Tokenizer::from_json(&json.replace("[MASK]", "[HIDE]")).unwrap_err().to_string();
-    assert!(error.contains("without: [MASK])"), "{error}");
+    let error = Tokenizer::from_json(&json.replace("[SEP]", "[END]")).unwrap_err().to_string();
+    assert!(error.contains("of BERT (without: [SEP])"), "{error}");
+    assert!(error.contains("of CLIP (without: <|startoftext|> <|endoftext|>)"), "{error}");
     assert!(Tokenizer::from_json("{}").is_err());
     assert!(Tokenizer::load("no/such/tokenizer.json".as_ref()).is_err());
     let names = [("PAD", "pad"), ("UNK", "unk"), ("CLS", "s"), ("SEP", "/s"), ("MASK", "mask")];
@@ -96,6 +97,30 @@ fn a_tokenizer_without_special_tokens_is_refused_by_name() {
     }
     let roberta = Tokenizer::from_json(&roberta).unwrap();
     assert_eq!(roberta.encode("dog", 8).unwrap().tokens, ["<s>", "dog", "</s>"]);
+}
+
+#[test]
+fn a_tokenizer_without_a_mask_encodes_and_says_so_when_asked_for_it() {
+    let with = tokenizer();
+    assert_eq!(with.try_mask_id().unwrap(), with.mask_id());
+    let json = with.to_json().unwrap().replace("[MASK]", "[HIDE]");
+    let without = Tokenizer::from_json(&json).unwrap();
+    assert_eq!(without.encode("red dog", 8).unwrap().ids, with.encode("red dog", 8).unwrap().ids);
+    assert!(without.try_mask_id().unwrap_err().to_string().contains("no mask token"));
+    // Nothing is hidden, so nothing is asked for.
+    let config = MaskConfig { text_ratio: 0.0, ..MaskConfig::default() };
+    let encoding = without.encode("red dog", 8).unwrap();
+    let (ids, chosen) = config.text(&encoding, &without, &mut addressed(1, 0, "", "t"));
+    assert_eq!(ids, encoding.ids);
+    assert!(!chosen.contains(&true));
+}
+
+#[test]
+fn a_pair_has_the_frame_of_bert() {
+    let pair = tokenizer().encode_pair("red dog", "a horse", 16).unwrap();
+    assert_eq!(pair.tokens, ["[CLS]", "red", "dog", "[SEP]", "a", "horse", "[SEP]"]);
+    assert_eq!(pair.type_ids, [0, 0, 0, 0, 1, 1, 1]);
+    assert_eq!(pair.offsets[4..6], [(0, 1), (2, 7)]);
 }
 
 #[test]

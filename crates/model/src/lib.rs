@@ -3,6 +3,7 @@
 
 pub mod backbone;
 pub mod config;
+pub mod folder;
 pub mod heads;
 pub mod model;
 pub mod momentum;

@@ -20,6 +20,7 @@ pub enum Activation {
     Relu,
     /// `x sigmoid(x)`.
     Silu,
+    Tanh,
 }
 
 impl Activation {
@@ -31,6 +32,7 @@ impl Activation {
             Activation::QuickGelu => x.clone() * sigmoid(x * 1.702),
             Activation::Relu => relu(x),
             Activation::Silu => silu(x),
+            Activation::Tanh => x.tanh(),
         }
     }
 }

@@ -35,7 +35,9 @@ impl AttentionMask {
 
     /// What this mask hides and what `other` hides.
     pub fn and(&self, other: &Self) -> Self {
-        Self { bias: self.bias.clone() + other.bias.clone() }
+        // Hidden twice is not more hidden: where a query sees nothing, its keys count the same.
+        let bias = self.bias.clone() + other.bias.clone();
+        Self { bias: bias.clamp_min(HIDDEN_SCORE) }
     }
 
     /// The same padding behind `count` positions that are never padding.

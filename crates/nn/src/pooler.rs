@@ -4,18 +4,27 @@ use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 
+use crate::activation::Activation;
 use crate::init::linear;
 
-/// `tanh(x_0 W + b)`, with `x_0` the first token (Devlin et al. 2019: what the next-sentence head
-/// reads).
+/// `activation(x_0 W + b)`, with `x_0` the first token (tanh in Devlin et al. 2019: what the
+/// next-sentence head reads).
 #[derive(Module, Debug)]
 pub struct Pooler {
     pub dense: Linear,
+    #[module(skip)]
+    activation: Activation,
 }
 
 impl Pooler {
+    /// BERT's, with tanh.
     pub fn new(width: usize, output: usize, device: &Device) -> Self {
-        Self { dense: linear(width, output, device) }
+        Self { dense: linear(width, output, device), activation: Activation::Tanh }
+    }
+
+    /// The same with another activation.
+    pub fn with_activation(self, activation: Activation) -> Self {
+        Self { activation, ..self }
     }
 
     /// # Shapes
@@ -23,7 +32,7 @@ impl Pooler {
     /// - `x`: `[batch, tokens, width]`
     /// - output: `[batch, output]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<2> {
-        self.dense.forward(first_token(x)).tanh()
+        self.activation.forward(self.dense.forward(first_token(x)))
     }
 }
 

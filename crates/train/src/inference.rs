@@ -71,6 +71,7 @@ impl Inference {
         checkpoint.load_model(&mut model)?;
         let mut inference = Self::new(&recipe, tokenizer, &model, device);
         inference.pipeline.preprocess = checkpoint.preprocess()?;
+        inference.pipeline.preprocess.check()?;
         Ok(inference)
     }
 

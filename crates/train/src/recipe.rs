@@ -10,7 +10,7 @@ use weft_data::augment::Augment;
 use weft_data::dataset::SourceConfig;
 use weft_data::mask::MaskConfig;
 use weft_data::pipeline::Pipeline;
-use weft_data::preprocess::Preprocess;
+use weft_data::preprocess::{Interpolation, Preprocess};
 use weft_data::tokenizer::Tokenizer;
 use weft_model::ModelConfig;
 use weft_objectives::Objectives;
@@ -38,6 +38,12 @@ pub struct Recipe {
     pub augment: Augment,
     pub mask: MaskConfig,
     pub model: ModelConfig,
+    /// What the image encoder starts from.
+    #[serde(default, skip_serializing_if = "StartConfig::is_empty")]
+    pub vision: StartConfig,
+    /// What the text encoder and the fusion encoder start from.
+    #[serde(default, skip_serializing_if = "StartConfig::is_empty")]
+    pub text: StartConfig,
     pub objectives: Objectives,
     pub eval: EvalConfig,
     /// What a run of this recipe gave, over several seeds.
@@ -107,6 +113,23 @@ pub struct TokenizerConfig {
     pub vocab_size: usize,
 }
 
+/// The `[vision]` and `[text]` tables: how a part starts.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StartConfig {
+    /// A Hugging Face folder with a published encoder; without it the part starts anew. Of a text
+    /// encoder, the first layers become `model.text` and the last ones `model.fusion`, as ALBEF and
+    /// MAMO do with BERT, and its `tokenizer.json` is used where `tokenizer.path` names no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init: Option<std::path::PathBuf>,
+}
+
+impl StartConfig {
+    fn is_empty(&self) -> bool {
+        self.init.is_none()
+    }
+}
+
 /// The `[preprocess]` table; the size is the model's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -116,6 +139,11 @@ pub struct PreprocessConfig {
     pub std: [f32; 3],
     /// Cut the centre square instead of squeezing the picture into one.
     pub crop: bool,
+    /// Size before the centre is cut out, where it is not the model's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resize: Option<usize>,
+    #[serde(default)]
+    pub interpolation: Interpolation,
 }
 
 /// The `[eval]` table.
@@ -227,6 +255,7 @@ impl Recipe {
         let vision = &self.model.vision;
         ensure!(vision.image_size.side().is_some(), "model.vision.image_size must be one number");
         ensure!(!vision.distillation_token, "model.vision.distillation_token is for DeiT alone");
+        self.preprocessing().check().context("preprocess")?;
         let train = &self.train;
         ensure!(train.steps > 0, "train.steps must be at least 1");
         ensure!(train.batch_size > 1, "train.batch_size must be at least 2: ITC needs negatives");
@@ -288,6 +317,12 @@ impl Recipe {
         }
     }
 
+    /// The tokenizer that the recipe names, if it names one.
+    pub fn tokenizer_path(&self) -> Option<std::path::PathBuf> {
+        let published = || Some(self.text.init.as_ref()?.join("tokenizer.json"));
+        self.tokenizer.path.clone().or_else(published)
+    }
+
     /// Whether an objective predicts masked words.
     pub fn needs_masked_words(&self) -> bool {
         self.objectives.mlm.is_some() || self.objectives.mrm.is_some()
@@ -295,9 +330,10 @@ impl Recipe {
 
     /// How pictures reach the model outside training.
     pub fn preprocessing(&self) -> Preprocess {
-        let PreprocessConfig { mean, std, crop } = self.preprocess.clone();
+        let PreprocessConfig { mean, std, crop, resize, interpolation } = self.preprocess.clone();
         // A recipe's pictures are square: `validate` sees to it.
-        Preprocess { size: self.model.vision.image_size.height, mean, std, crop }
+        let size = self.model.vision.image_size.height;
+        Preprocess { size, resize, crop, interpolation, mean, std, ..Preprocess::default() }
     }
 }
 

@@ -6,6 +6,7 @@ use weft_model::{Backbone, Model, momentum};
 
 use crate::optimizer::AdamW;
 use crate::recipe::Recipe;
+use crate::start;
 
 /// Model, momentum twin and optimiser.
 pub struct TrainState {
@@ -17,7 +18,25 @@ pub struct TrainState {
 }
 
 impl TrainState {
-    /// The state before the first step; it depends on the recipe and the vocabulary alone.
+    /// The state before the first step, where the recipe starts from published encoders, and what
+    /// was taken from them.
+    ///
+    /// # Errors
+    ///
+    /// Where a published encoder cannot be read or does not fit the recipe.
+    pub fn begin(
+        recipe: &Recipe,
+        vocab_size: usize,
+        device: &Device,
+    ) -> Result<(Self, Vec<String>)> {
+        let mut state = Self::new(recipe, vocab_size, device)?;
+        let (model, lines) = start::from_published(recipe, state.model, vocab_size)?;
+        state.twin = momentum::twin(&model.backbone);
+        state.model = model;
+        Ok((state, lines))
+    }
+
+    /// Initial weights; they depend on the recipe and the vocabulary alone.
     pub fn new(recipe: &Recipe, vocab_size: usize, device: &Device) -> Result<Self> {
         let device = device.clone().autodiff();
         let model = recipe.model.init(vocab_size, recipe.seed, &device)?;

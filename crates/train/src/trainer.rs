@@ -63,8 +63,8 @@ impl Trainer {
     pub fn begin(recipe: Recipe, out: &Path, overwrite: bool, device: &Device) -> Result<Self> {
         let begun = Instant::now();
         let dataset = open_data(&recipe)?;
-        let tokenizer = match &recipe.tokenizer.path {
-            Some(path) => Tokenizer::load(path)?,
+        let tokenizer = match recipe.tokenizer_path() {
+            Some(path) => Tokenizer::load(&path)?,
             None => {
                 let captions: Vec<String> =
                     dataset.split(TRAIN)?.iter().flat_map(|r| r.captions.clone()).collect();
@@ -72,7 +72,10 @@ impl Trainer {
             }
         };
         let tokenizer = Arc::new(tokenizer);
-        let state = TrainState::new(&recipe, tokenizer.vocab_size(), device)?;
+        let (state, start) = TrainState::begin(&recipe, tokenizer.vocab_size(), device)?;
+        for line in start {
+            eprintln!("{line}");
+        }
         // Nothing is written, let alone overwritten, before what can be wrong was tried.
         loader(&recipe, &dataset, &tokenizer, 0)?;
         let text = recipe.to_toml()?;

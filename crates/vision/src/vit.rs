@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use weft_nn::init::normal;
-use weft_nn::{ConfigError, LayerNorm, LayerNormConfig, TransformerConfig, TransformerStack};
+use weft_nn::{AttentionMask, ConfigError, LayerNorm, LayerNormConfig, TransformerConfig, TransformerStack};
 
 use crate::image_size::ImageSize;
 use crate::patch_embedding::PatchEmbedding;
@@ -171,9 +171,15 @@ impl Vit {
     ///
     /// - `images`: as [`forward`](Self::forward)
     /// - `masked`: `[batch, patches, 1]`, 1 where the mask token replaces a patch, else 0
+    /// - `mask`: of the special tokens and patches
     /// - each state: `[batch, special tokens + patches, width]`
-    pub fn states(&self, images: Tensor<4>, masked: Option<Tensor<3>>) -> Vec<Tensor<3>> {
-        self.stack.states(self.embed(images, masked), None, None)
+    pub fn states(
+        &self,
+        images: Tensor<4>,
+        masked: Option<Tensor<3>>,
+        mask: Option<&AttentionMask>,
+    ) -> Vec<Tensor<3>> {
+        self.stack.states(self.embed(images, masked), mask, None)
     }
 
     /// What goes into the first block.

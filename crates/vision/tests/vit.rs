@@ -37,7 +37,7 @@ fn mask(rows: &[[u8; 9]]) -> PatchMask {
 #[test]
 fn patch_embedding_is_a_convolution() {
     let device = Device::flex();
-    let embedding = seeded(PatchEmbedding::new(4, 3, 8, &device), 1, 0.3);
+    let embedding = seeded(PatchEmbedding::new(4, 3, 8, true, &device), 1, 0.3);
     let images = images(2);
     let found = embedding.forward(embedding.patches(images.clone()));
     let weight = embedding.projection.weight.val().transpose().reshape([8, 3, 4, 4]);

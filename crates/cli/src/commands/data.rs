@@ -1,14 +1,44 @@
 //! `weft data`
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use weft_data::dataset::SourceConfig;
+use weft_data::packages::{self, NAMES, Options, State};
 
 use super::source::DataArgs;
 
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
+    #[command(subcommand)]
+    action: Option<Action>,
+    #[command(flatten)]
+    describe: Describe,
+}
+
+#[derive(clap::Subcommand)]
+enum Action {
+    /// Fetch published weights with the client of their registry, into a cache.
+    Get(Get),
+}
+
+#[derive(clap::Args)]
+struct Get {
+    /// What to fetch.
+    #[arg(value_parser = clap::builder::PossibleValuesParser::new(NAMES))]
+    name: String,
+    /// The package's file, brought by hand: nothing is fetched.
+    #[arg(long)]
+    file: Option<PathBuf>,
+    /// Compare the checksums of what is there already, not only the sizes.
+    #[arg(long)]
+    verify: bool,
+}
+
+#[derive(clap::Args)]
+struct Describe {
     #[command(flatten)]
     data: DataArgs,
     /// Share of records that may be unusable.
@@ -20,6 +50,27 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<ExitCode> {
+    match args.action {
+        Some(Action::Get(get)) => fetch(get),
+        None => describe(args.describe),
+    }
+}
+
+fn fetch(args: Get) -> Result<ExitCode> {
+    let options = Options { file: args.file, verify: args.verify, ..Options::from_env()? };
+    let manifest = packages::manifest(&args.name)?;
+    let package = manifest.get(&options)?;
+    match package.state {
+        State::AlreadyThere => println!("{}: already there", args.name),
+        State::Got => println!("{}: {}", args.name, manifest.description),
+        State::Replaced(damage) => println!("{}: fetched again ({damage})", args.name),
+    }
+    println!("{}\n{}", manifest.source.attribution, manifest.source.licence);
+    println!("{}", package.folder.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn describe(args: Describe) -> Result<ExitCode> {
     let mut config = SourceConfig::default();
     if let Some(budget) = args.bad_budget {
         config.bad_budget = budget;

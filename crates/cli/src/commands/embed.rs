@@ -2,17 +2,26 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use weft_data::error::Ledger;
+use weft_train::run_dir::write_atomically;
+use weft_train::sentence::SentenceEncoder;
 
-use super::source::{DataArgs, ModelArgs};
+use super::source::{DataArgs, ModelArgs, published_folder};
 
 #[derive(clap::Args)]
 pub struct Args {
+    /// Embed the lines of this file (- for standard input) instead of a data set.
+    #[arg(long)]
+    text: Option<PathBuf>,
+    /// With --text: a published text encoder, as a Hugging Face folder or the name of a package that
+    /// `weft data get` has fetched, instead of a trained model.
+    #[arg(long, requires = "text")]
+    published: Option<PathBuf>,
     /// The split whose pictures and captions are embedded; by default all.
     #[arg(long)]
     split: Option<String>,
@@ -26,6 +35,41 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<ExitCode> {
+    match &args.text {
+        Some(path) => lines(path, &args),
+        None => data_set(args),
+    }
+}
+
+/// Embeds the lines of a file, an empty one too, in their order.
+fn lines(path: &Path, args: &Args) -> Result<ExitCode> {
+    let text = match path.to_str() {
+        Some("-") => std::io::read_to_string(std::io::stdin()).context("standard input")?,
+        _ => std::fs::read_to_string(path).with_context(|| path.display().to_string())?,
+    };
+    let texts: Vec<String> = text.lines().map(str::to_string).collect();
+    ensure!(!texts.is_empty(), "{}: no line", path.display());
+    let embeddings = match &args.published {
+        Some(published) => {
+            let device = args.model.backend.device()?;
+            SentenceEncoder::open(&published_folder(published)?, &device)?.embed(&texts)?
+        }
+        None => {
+            let (_, model) = args.model.load()?;
+            let width = model.recipe.model.projection_width;
+            let embedded = model.texts(&texts)?.embeddings;
+            embedded.chunks(width).map(<[f32]>::to_vec).collect()
+        }
+    };
+    let lines = texts.iter().zip(embeddings);
+    let lines = lines.map(|(text, embedding)| json!({"text": text, "embedding": embedding}));
+    let lines: String = lines.map(|line| format!("{line}\n")).collect();
+    write_atomically(&args.out, lines.as_bytes())?;
+    println!("{} texts in {}", texts.len(), args.out.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn data_set(args: Args) -> Result<ExitCode> {
     let (_, model) = args.model.load()?;
     let dataset = args.data.open(&model.recipe.data)?;
     let splits: Vec<&str> = match &args.split {

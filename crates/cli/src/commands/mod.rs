@@ -4,6 +4,8 @@ pub mod data;
 pub mod doctor;
 pub mod embed;
 pub mod eval;
+pub mod export;
+pub mod import;
 pub mod search;
 pub mod source;
 pub mod train;

@@ -6,19 +6,29 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Interpolation, Preprocess};
+use super::{Interpolation, Preprocess, Rounding};
 use crate::error::DataError;
 
 /// The file's name, in errors.
 const ORIGIN: &str = "preprocessor_config.json";
 
-/// Pillow's numbers for its filters.
-const FILTERS: [(u64, Interpolation); 4] = [
-    (0, Interpolation::Nearest),
-    (1, Interpolation::Lanczos),
-    (2, Interpolation::Bilinear),
-    (3, Interpolation::Bicubic),
+/// The filters that weft has, in the order of [`code`].
+const FILTERS: [Interpolation; 4] = [
+    Interpolation::Nearest,
+    Interpolation::Lanczos,
+    Interpolation::Bilinear,
+    Interpolation::Bicubic,
 ];
+
+/// Pillow's number for a filter.
+fn code(filter: Interpolation) -> u64 {
+    match filter {
+        Interpolation::Nearest => 0,
+        Interpolation::Lanczos => 1,
+        Interpolation::Bilinear => 2,
+        Interpolation::Bicubic => 3,
+    }
+}
 
 /// Keys that say nothing of the pixels.
 const HARMLESS: [&str; 11] = [
@@ -76,12 +86,14 @@ impl Preprocess {
         }
         config.finish()?;
         let resize = Some(resize).filter(|&resize| resize != size);
-        let spec = Preprocess { size, resize, crop, interpolation, mean, std };
+        let rounding = if cuts { Rounding::Transformers } else { Rounding::default() };
+        let spec = Preprocess { size, resize, crop, rounding, interpolation, mean, std };
         spec.check().map_err(|error| malformed(error.to_string()))?;
         Ok(spec)
     }
 
-    /// The same as a `preprocessor_config.json`, for `CLIPImageProcessor`.
+    /// The settings as a `preprocessor_config.json` for transformers' `CLIPImageProcessor`. It has
+    /// no word for the rounding, which is [`Rounding::Transformers`] for whoever reads it.
     pub fn to_hf(&self) -> Result<String, DataError> {
         let resize = self.resized();
         let size = if self.crop {
@@ -89,13 +101,12 @@ impl Preprocess {
         } else {
             Size::Both { height: resize, width: resize }
         };
-        let resample = FILTERS.iter().find(|(_, filter)| *filter == self.interpolation);
         let written = Written {
             image_processor_type: "CLIPImageProcessor",
             do_convert_rgb: true,
             do_resize: true,
             size,
-            resample: resample.map_or(0, |(code, _)| *code),
+            resample: code(self.interpolation),
             do_center_crop: self.crop || resize != self.size,
             crop_size: Size::Both { height: self.size, width: self.size },
             do_rescale: true,
@@ -165,11 +176,9 @@ impl Config {
     fn interpolation(&mut self) -> Result<Interpolation, DataError> {
         let expected = "0 (nearest), 1 (lanczos), 2 (bilinear) or 3 (bicubic)";
         // The default depends on the processor: 3 for CLIP's, 2 for ViT's.
-        let Some(code) = self.take("resample") else {
-            return Err(missing("resample", expected));
-        };
-        let filter = FILTERS.iter().find(|(known, _)| code.as_u64() == Some(*known));
-        filter.map(|(_, filter)| *filter).ok_or_else(|| refused("resample", code, expected))
+        let resample = self.take("resample").ok_or_else(|| missing("resample", expected))?;
+        let filter = FILTERS.into_iter().find(|filter| resample.as_u64() == Some(code(*filter)));
+        filter.ok_or_else(|| refused("resample", resample, expected))
     }
 
     /// What `size` asks for: a length, and whether it is that of the short side alone.

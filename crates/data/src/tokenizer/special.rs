@@ -78,7 +78,7 @@ impl Family {
     }
 
     fn lacks(&self, id_of: impl Fn(&str) -> Option<u32>) -> String {
-        let mut missing = vec![self.pad, self.unknown, self.cls, self.sep];
+        let mut missing = vec![self.cls, self.pad, self.unknown, self.sep];
         missing.retain(|token| id_of(token).is_none());
         missing.dedup();
         format!("of {} (without: {})", self.name, missing.join(" "))

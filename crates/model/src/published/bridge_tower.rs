@@ -28,8 +28,8 @@ pub(super) const DIALECT: Dialect = Dialect {
     ignored: &[
         "embeddings.position_ids",
         "embeddings.token_type_ids",
-        "text_model.pooler.dense.weight",
-        "text_model.pooler.dense.bias",
+        "text_model.pooler.",
+        "visual.ln_separate.",
     ],
 };
 
@@ -90,7 +90,9 @@ impl Sizes {
     fn read(config: &Config, bridged: bool) -> Result<Self, PublishedError> {
         let (text_config, vision_config) =
             (config.table("text_config")?, config.table("vision_config")?);
-        let text = TextSizes::read(TextKind::Roberta, &text_config)?;
+        let mut text = TextSizes::read(TextKind::BridgeTower, &text_config)?;
+        // The reference calls the layers themselves, without the mask of a decoder.
+        text.encoder.causal = false;
         let vision = vision(&vision_config)?;
         let width = config.number("hidden_size", 768)?;
         let text_width = text.encoder.transformer.width;
@@ -111,7 +113,8 @@ impl Sizes {
         };
         let enough = |layers: usize| !bridged || layers >= depth;
         let (layers, blocks) = (text.encoder.transformer.depth, vision.transformer.depth);
-        if !enough(layers) || (bridged && blocks < layers) {
+        // One fusion layer reads the last of the image encoder, several read those beside the text's.
+        if !enough(layers) || (bridged && depth > 1 && blocks < layers) {
             let detail = format!("{depth} layers over {layers} of text and {blocks} of image");
             return Err(config.wrong("num_hidden_layers", detail));
         }
@@ -135,11 +138,12 @@ fn vision(config: &Config) -> Result<VitConfig, PublishedError> {
             NormPosition::Pre,
         )
     };
+    let patch_size = patch_size(config, 16)?;
     let sizes = VitConfig {
-        image_size: image_size(config, 288)?,
+        image_size: image_size(config, 288, patch_size)?,
         patch_bias: false,
         embedding_norm: true,
-        ..VitConfig::new(288, patch_size(config, 16)?, transformer)
+        ..VitConfig::new(patch_size, patch_size, transformer)
     };
     check(&sizes, config)?;
     Ok(sizes)
@@ -265,7 +269,7 @@ impl BridgeTower {
         Ok((model, names))
     }
 
-    /// The uppermost `count` layers of `states` below which `last` is the last.
+    /// Both streams after each fusion layer.
     fn fuse(
         &self,
         text: &[Tensor<3>],
@@ -277,11 +281,16 @@ impl BridgeTower {
             let last = [text[text.len() - 1].clone()];
             return self.fusion.forward(&last, &[normed(&image[image.len() - 1])], padding);
         }
-        // The image encoder may have more layers than the text encoder; they are not read.
-        let first = text.len() - self.fusion.text_blocks.len();
-        let image: Vec<Tensor<3>> = image[first..text.len()].iter().map(normed).collect();
-        self.fusion.forward(&text[first..], &image, padding)
+        let depth = self.fusion.text_blocks.len();
+        let image = &image[..read(text, image)];
+        let image: Vec<Tensor<3>> = image[image.len() - depth..].iter().map(normed).collect();
+        self.fusion.forward(&text[text.len() - depth..], &image, padding)
     }
+}
+
+/// How many states of the image encoder are read: no more than the text encoder has.
+fn read(text: &[Tensor<3>], image: &[Tensor<3>]) -> usize {
+    text.len().min(image.len())
 }
 
 fn masked_words(
@@ -295,8 +304,9 @@ fn masked_words(
     names.norm("mlm_score.transform.LayerNorm", "mlm.head.norm");
     names.same("mlm_score.bias", "mlm.head.bias");
     let tied = config.flag("tie_word_embeddings", false)?;
-    if !tied {
-        names.same("mlm_score.decoder.weight", "mlm.decoder");
+    match tied {
+        true => names.unused.push("mlm_score.decoder.weight".into()),
+        false => names.same("mlm_score.decoder.weight", "mlm.decoder"),
     }
     let head = MlmHeadConfig {
         activation: config.activation("hidden_act", "gelu")?,
@@ -329,9 +339,11 @@ impl Published for BridgeTower {
         // The reference's forward pass takes these and makes no use of them.
         inputs.get("token_type_ids");
         inputs.get("pixel_mask");
+        // Row 1 of two is the only one that the reference's pictures can have.
+        inputs.get("image_token_type_idx");
         let pixels = pictures(inputs, self.patch_size)?;
         let text = self.text.states(&ids.into(), padding.as_ref(), None);
-        let image = self.vision.states(pixels, None);
+        let image = self.vision.states(pixels, None, None);
         let states = self.fuse(&text, &image, padding.as_ref());
         let last = &states[states.len() - 1];
         let pooled = self.fusion.pool(last);
@@ -348,7 +360,7 @@ impl Published for BridgeTower {
             let logits = mlm.head.forward(x, table);
             outputs.push("logits", logits.reshape([batch, tokens, self.vocab_size]));
         } else if let Some(itc) = &self.itc {
-            let seen = self.vision.stack.finish(image[text.len() - 1].clone());
+            let seen = self.vision.stack.finish(image[read(&text, &image) - 1].clone());
             let seen = first_token(self.fusion.project_image(seen, 0));
             let words = first_token(text[text.len() - 1].clone());
             let embeds = [

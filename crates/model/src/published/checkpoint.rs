@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::Path;
 
 use weft_weights::{Array, Data, Weights};
 
@@ -41,6 +42,25 @@ impl fmt::Display for Coverage {
     }
 }
 
+impl Coverage {
+    /// An error where something is missing that `allowed` does not name.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishedError::Missing`], with the names.
+    pub fn complete(&self, path: &Path, allowed: &[String]) -> Result<(), PublishedError> {
+        let missing: Vec<String> =
+            self.missing.iter().filter(|name| !allowed.contains(name)).cloned().collect();
+        match missing.is_empty() {
+            true => Ok(()),
+            false => Err(PublishedError::Missing { path: path.into(), missing }),
+        }
+    }
+}
+
+/// Parameters by our paths.
+pub(super) type Values = BTreeMap<String, Array>;
+
 /// Names that differ between versions of the reference, and what stands in front of a part of a
 /// larger model.
 pub(super) struct Dialect {
@@ -48,7 +68,7 @@ pub(super) struct Dialect {
     pub prefixes: &'static [&'static str],
     /// Later spellings and the one that [`Names`] have.
     pub spellings: &'static [(&'static str, &'static str)],
-    /// Tensors without use: buffers, and parameters that no forward pass reads.
+    /// Parts of names of tensors without use: buffers, and parameters that no forward pass reads.
     pub ignored: &'static [&'static str],
 }
 
@@ -75,7 +95,7 @@ impl<'a> Checkpoint<'a> {
         for name in names {
             // Heads stand beside what has the prefix.
             let inner = name.strip_prefix(prefix).unwrap_or(name);
-            if !dialect.ignored.iter().any(|end| inner.ends_with(end)) {
+            if !dialect.ignored.iter().any(|part| inner.contains(part)) {
                 tensors.insert(spelt(inner), name.to_string());
             }
         }
@@ -106,7 +126,7 @@ impl<'a> Checkpoint<'a> {
         &self,
         names: &Names,
         shapes: &BTreeMap<String, Vec<usize>>,
-    ) -> Result<(BTreeMap<String, Array>, Coverage), PublishedError> {
+    ) -> Result<(Values, Coverage), PublishedError> {
         let mut values = BTreeMap::new();
         let mut coverage = Coverage::default();
         let mut used = BTreeSet::new();
@@ -133,8 +153,9 @@ impl<'a> Checkpoint<'a> {
                 coverage.loaded.push(file_name.clone());
             }
         }
-        let unused = self.tensors.iter().filter(|(name, _)| !used.contains(name));
-        coverage.unexpected = unused.map(|(_, name)| name.clone()).collect();
+        let known = |name: &String| used.contains(name) || names.unused.contains(name);
+        let others = self.tensors.iter().filter(|(name, _)| !known(name));
+        coverage.unexpected = others.map(|(_, name)| name.clone()).collect();
         coverage.missing.dedup();
         Ok((values, coverage))
     }

@@ -27,11 +27,11 @@ pub(super) const TEXT_PROBE: &str = "text_model.embeddings.token_embedding.weigh
 /// What both encoders have.
 fn transformer(
     config: &Config,
-    width: usize,
+    default_width: usize,
     heads: usize,
 ) -> Result<TransformerConfig, PublishedError> {
-    let width = config.number("hidden_size", width)?;
-    let mlp = config.number("intermediate_size", 4 * width)?;
+    let width = config.number("hidden_size", default_width)?;
+    let mlp = config.number("intermediate_size", 4 * default_width)?;
     Ok(TransformerConfig {
         mlp_ratio: mlp as f64 / width as f64,
         activation: config.activation("hidden_act", "quick_gelu")?,
@@ -47,11 +47,12 @@ fn transformer(
 
 /// Sizes of the image encoder from `config.json`, with the reference's defaults.
 pub fn vision_sizes(config: &Config) -> Result<VitConfig, PublishedError> {
+    let patch_size = patch_size(config, 32)?;
     let sizes = VitConfig {
-        image_size: image_size(config, 224)?,
+        image_size: image_size(config, 224, patch_size)?,
         patch_bias: false,
         embedding_norm: true,
-        ..VitConfig::new(224, patch_size(config, 32)?, transformer(config, 768, 12)?)
+        ..VitConfig::new(patch_size, patch_size, transformer(config, 768, 12)?)
     };
     check(&sizes, config)?;
     Ok(sizes)
@@ -71,7 +72,7 @@ pub fn text_sizes(config: &Config) -> Result<TextSizes, PublishedError> {
     let fail = |source| PublishedError::Sizes { path: config.path().into(), source };
     encoder.validate().map_err(fail)?;
     let vocab_size = config.number("vocab_size", 49408)?;
-    Ok(TextSizes { encoder, vocab_size, ignores_memory_mask: false })
+    Ok(TextSizes::new(encoder, vocab_size))
 }
 
 fn block(names: &mut Names, theirs: &str, ours: &str) {
@@ -152,7 +153,7 @@ impl ClipVision {
 
 impl Published for ClipVision {
     fn run(&self, inputs: &Inputs) -> Result<Outputs, PublishedError> {
-        let states = self.encoder.states(pictures(inputs, self.patch_size)?, None);
+        let states = self.encoder.states(pictures(inputs, self.patch_size)?, None, None);
         let last = states[states.len() - 1].clone();
         // Only what is projected is normalised.
         let [batch, _, width] = last.dims();

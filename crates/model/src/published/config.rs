@@ -43,6 +43,15 @@ impl Config {
         if let Some(class) = self.value["architectures"][0].as_str() {
             return Ok(class.to_string());
         }
+        self.base_class()
+    }
+
+    /// The class of the encoder or model itself, without a head, by `model_type`.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no `model_type`, or weft does not know it.
+    pub fn base_class(&self) -> Result<String, PublishedError> {
         let class = match self.text("model_type", "")?.as_str() {
             "bert" => "BertModel",
             "roberta" => "RobertaModel",
@@ -162,15 +171,19 @@ impl Config {
 }
 
 /// The reference's names of [`Activation`]s. Those that compute the same have several.
-const ACTIVATIONS: [(&str, Activation); 8] = [
+const ACTIVATIONS: [(&str, Activation); 12] = [
     ("gelu", Activation::Gelu),
+    ("gelu_python", Activation::Gelu),
     ("gelu_new", Activation::GeluTanh),
+    ("gelu_accurate", Activation::GeluTanh),
+    ("gelu_python_tanh", Activation::GeluTanh),
     ("gelu_fast", Activation::GeluTanh),
     ("gelu_pytorch_tanh", Activation::GeluTanh),
     ("quick_gelu", Activation::QuickGelu),
     ("relu", Activation::Relu),
     ("silu", Activation::Silu),
     ("swish", Activation::Silu),
+    ("tanh", Activation::Tanh),
 ];
 
 fn activation(name: &str) -> Option<Activation> {

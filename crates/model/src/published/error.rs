@@ -26,6 +26,9 @@ pub enum PublishedError {
     /// A tensor of another shape.
     #[error("{path}: tensor {tensor}: expected {expected:?}, found {found:?}")]
     Shape { path: PathBuf, tensor: String, expected: Vec<usize>, found: Vec<usize> },
+    /// A part of a recipe that computes something else than the published one.
+    #[error("{path} does not fit: {}", .differences.join("; "))]
+    Disagrees { path: PathBuf, differences: Vec<String> },
     /// An input of the forward pass.
     #[error("input {name}: {detail}")]
     Input { name: String, detail: String },

@@ -82,6 +82,9 @@ impl Inputs {
 
     /// An error where an input has not been asked for.
     pub(super) fn check_all_used(&self) -> Result<(), PublishedError> {
+        for switch in SWITCHES {
+            self.get(switch);
+        }
         let used = self.used.borrow();
         match self.arrays.keys().find(|name| !used.contains(*name)) {
             Some(name) => Err(wrong(name, "the model does not take it".into())),
@@ -89,6 +92,10 @@ impl Inputs {
         }
     }
 }
+
+/// What the reference returns or keeps is its caller's choice; weft returns all that it has.
+const SWITCHES: [&str; 4] =
+    ["output_hidden_states", "output_attentions", "return_dict", "use_cache"];
 
 /// Any array as floats.
 pub(super) fn numbers(array: &Array) -> Vec<f32> {

@@ -8,10 +8,12 @@ mod checkpoint;
 mod clip;
 mod config;
 mod error;
+mod export;
 mod io;
 mod layout;
 mod names;
 mod parameters;
+mod start;
 mod text;
 mod vilt;
 mod vision;
@@ -28,7 +30,9 @@ pub use checkpoint::Coverage;
 pub use clip::{ClipText, ClipVision};
 pub use config::Config;
 pub use error::PublishedError;
+pub use export::{export_text, export_vision};
 pub use io::{Inputs, Output, Outputs};
+pub use start::{StartedText, start_text, start_vision};
 pub use text::{TextKind, TextModel, TextSizes};
 pub use vilt::Vilt;
 pub use vision::{VisionKind, VisionModel};
@@ -145,13 +149,30 @@ pub fn open(
     folder: &Path,
     device: &Device,
 ) -> Result<(Box<dyn PublishedModel>, Coverage), PublishedError> {
+    open_as(&Config::read(folder)?.class()?, folder, device)
+}
+
+/// As [`open`], for a class that `config.json` may not name: the encoder under another head, say.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn open_as(
+    class: &str,
+    folder: &Path,
+    device: &Device,
+) -> Result<(Box<dyn PublishedModel>, Coverage), PublishedError> {
     let config = Config::read(folder)?;
-    let class = config.class()?;
+    if !CLASSES.contains(&class) {
+        let detail = format!("{class} is unknown; known are {}", CLASSES.join(", "));
+        return Err(config.wrong("architectures", detail));
+    }
     let weights = Weights::open(folder)?;
     let weights = &weights;
-    match class.as_str() {
+    match class {
         "BertModel" => text(TextKind::Bert, &config, weights, device),
-        "RobertaModel" | "XLMRobertaModel" => text(TextKind::Roberta, &config, weights, device),
+        "RobertaModel" => text(TextKind::Roberta, &config, weights, device),
+        "XLMRobertaModel" => text(TextKind::XlmRoberta, &config, weights, device),
         "BlipTextModel" => text(TextKind::Blip, &config, weights, device),
         "ViTModel" => vision(VisionKind::Vit, &config, weights, device),
         "DeiTModel" => vision(VisionKind::Deit, &config, weights, device),
@@ -183,10 +204,7 @@ pub fn open(
             bridge_tower(Head::Contrast, true, &config, weights, device)
         }
         "MeterModel" => bridge_tower(Head::None, false, &config, weights, device),
-        other => {
-            let detail = format!("{other} is unknown; known are {}", CLASSES.join(", "));
-            Err(config.wrong("architectures", detail))
-        }
+        other => unreachable!("{other} is none of CLASSES"),
     }
 }
 
@@ -201,7 +219,7 @@ fn text(kind: TextKind, config: &Config, weights: &Weights, device: &Device) -> 
 
 fn vision(kind: VisionKind, config: &Config, weights: &Weights, device: &Device) -> Opened {
     let checkpoint = Checkpoint::new(weights, kind.dialect(), vision::PROBE);
-    let (model, names) = VisionModel::new(kind, &kind.sizes(config)?, &checkpoint, device)?;
+    let (model, names) = VisionModel::new(kind, config, &checkpoint, device)?;
     load(model, names, &checkpoint, kind.dialect())
 }
 

@@ -26,6 +26,8 @@ pub(super) struct Entry {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Names {
     pub entries: Vec<Entry>,
+    /// Tensors that a checkpoint may have and the model does not read.
+    pub unused: Vec<String>,
 }
 
 impl Names {
@@ -83,6 +85,7 @@ impl Names {
     /// The entries of `inner`, whose module stands at `ours` in this one and whose tensors stand
     /// behind `theirs`.
     pub fn nest(&mut self, theirs: &str, ours: &str, inner: Names) {
+        self.unused.extend(inner.unused.iter().map(|name| format!("{theirs}{name}")));
         self.entries.extend(inner.entries.into_iter().map(|entry| Entry {
             theirs: format!("{theirs}{}", entry.theirs),
             ours: format!("{ours}{}", entry.ours),

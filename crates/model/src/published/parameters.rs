@@ -63,7 +63,7 @@ impl ModuleVisitor for Shapes {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.found.insert(self.path.name(), param.val().dims().into());
+        self.found.insert(self.path.name(), param.lazy_shape().to_vec());
     }
 }
 

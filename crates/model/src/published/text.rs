@@ -26,9 +26,56 @@ pub(super) const PROBE: &str = "embeddings.word_embeddings.weight";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TextKind {
     Bert,
-    /// RoBERTa, XLM-R and BridgeTower's.
     Roberta,
+    XlmRoberta,
     Blip,
+    BridgeTower,
+}
+
+/// What the reference takes where `config.json` does not say.
+struct Defaults {
+    vocab_size: usize,
+    positions: usize,
+    types: usize,
+    heads: usize,
+    epsilon: f64,
+    padding: usize,
+}
+
+impl TextKind {
+    fn defaults(self) -> Defaults {
+        let bert = Defaults {
+            vocab_size: 30522,
+            positions: 512,
+            types: 2,
+            heads: 12,
+            epsilon: 1e-12,
+            padding: 0,
+        };
+        match self {
+            TextKind::Bert => bert,
+            TextKind::Roberta => Defaults { vocab_size: 50265, padding: 1, ..bert },
+            TextKind::XlmRoberta => Defaults { padding: 1, ..bert },
+            TextKind::Blip => Defaults { vocab_size: 30524, heads: 8, types: 0, ..bert },
+            TextKind::BridgeTower => Defaults {
+                vocab_size: 50265,
+                positions: 514,
+                types: 1,
+                epsilon: 1e-5,
+                padding: 1,
+                ..bert
+            },
+        }
+    }
+
+    fn positions(self) -> Positions {
+        match self {
+            TextKind::Bert | TextKind::Blip => Positions::Absolute,
+            TextKind::Roberta | TextKind::XlmRoberta | TextKind::BridgeTower => {
+                Positions::AfterPadding
+            }
+        }
+    }
 }
 
 /// Sizes of a text encoder from its `config.json`.
@@ -55,7 +102,7 @@ impl TextSizes {
             return Err(config.wrong("position_embedding_type", detail));
         }
         let width = config.number("hidden_size", 768)?;
-        let heads = if kind == TextKind::Blip { 8 } else { 12 };
+        let defaults = kind.defaults();
         let decoder = config.flag("is_decoder", kind == TextKind::Blip)?;
         let cross = match kind {
             TextKind::Blip => decoder,
@@ -70,36 +117,40 @@ impl TextSizes {
             mlp_ratio: mlp as f64 / width as f64,
             activation: config.activation("hidden_act", "gelu")?,
             memory_width: cross.then_some(memory_width),
-            norm_epsilon: config.float("layer_norm_eps", 1e-12)?,
+            norm_epsilon: config.float("layer_norm_eps", defaults.epsilon)?,
             ..TransformerConfig::new(
                 width,
                 config.number("num_hidden_layers", 12)?,
-                config.number("num_attention_heads", heads)?,
+                config.number("num_attention_heads", defaults.heads)?,
                 NormPosition::Post,
             )
-        };
-        let (positions, padding) = match kind {
-            TextKind::Roberta => (Positions::AfterPadding, 1),
-            _ => (Positions::Absolute, 0),
         };
         let encoder = TextEncoderConfig {
             token_types: match kind {
                 TextKind::Blip => 0,
-                _ => config.number("type_vocab_size", 2)?,
+                _ => config.number("type_vocab_size", defaults.types)?,
             },
-            positions,
-            padding_id: config.optional("pad_token_id", Some(padding))?,
+            positions: kind.positions(),
+            padding_id: config.optional("pad_token_id", Some(defaults.padding))?,
             // BLIP's is a switch of its forward pass.
             causal: decoder && kind != TextKind::Blip,
-            ..TextEncoderConfig::new(config.number("max_position_embeddings", 512)?, transformer)
+            ..TextEncoderConfig::new(
+                config.number("max_position_embeddings", defaults.positions)?,
+                transformer,
+            )
         };
         encoder
             .validate()
             .map_err(|source| PublishedError::Sizes { path: config.path().into(), source })?;
         let ignores_memory_mask = kind == TextKind::Blip
             && config.version()?.is_some_and(|version| version >= MASK_IGNORED_SINCE);
-        let vocab_size = config.number("vocab_size", 30522)?;
-        Ok(Self { encoder, vocab_size, ignores_memory_mask })
+        let vocab_size = config.number("vocab_size", defaults.vocab_size)?;
+        Ok(Self { ignores_memory_mask, ..Self::new(encoder, vocab_size) })
+    }
+
+    /// An encoder of these sizes.
+    pub(super) fn new(encoder: TextEncoderConfig, vocab_size: usize) -> Self {
+        Self { encoder, vocab_size, ignores_memory_mask: false }
     }
 
     /// Names of the encoder's parameters.

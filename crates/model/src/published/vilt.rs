@@ -69,9 +69,10 @@ impl Vilt {
                 NormPosition::Pre,
             )
         };
+        let patch_size = patch_size(config, 32)?;
         let vision = VitConfig {
-            image_size: image_size(config, 384)?,
-            ..VitConfig::new(384, patch_size(config, 32)?, transformer)
+            image_size: image_size(config, 384, patch_size)?,
+            ..VitConfig::new(patch_size, patch_size, transformer)
         };
         check(&vision, config)?;
         let text = TextEmbeddingsConfig {

@@ -42,6 +42,8 @@ pub(super) const DINO_DIALECT: Dialect = Dialect {
 /// A tensor that every encoder of this kind has.
 pub(super) const PROBE: &str = "embeddings.cls_token";
 
+pub(super) const MASK_TOKEN: &str = "embeddings.mask_token";
+
 /// The kinds of image encoder that differ in little but their configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VisionKind {
@@ -83,10 +85,11 @@ impl VisionKind {
                 NormPosition::Pre,
             )
         };
+        let patch_size = patch_size(config, if dino { 14 } else { 16 })?;
         let sizes = VitConfig {
-            image_size: image_size(config, 224)?,
+            image_size: image_size(config, 224, patch_size)?,
             distillation_token: self == VisionKind::Deit,
-            ..VitConfig::new(16, patch_size(config, if dino { 14 } else { 16 })?, transformer)
+            ..VitConfig::new(patch_size, patch_size, transformer)
         };
         check(&sizes, config)?;
         Ok(sizes)
@@ -103,26 +106,25 @@ impl VisionKind {
     }
 
     /// Names of the encoder's parameters in each spelling: versions of the reference store the two
-    /// halves of a gated network in one tensor or in two. `checkpoint` says whether there is a mask
-    /// token.
-    pub(super) fn names(self, sizes: &VitConfig, checkpoint: &Checkpoint) -> Vec<Names> {
+    /// halves of a gated network in one tensor or in two. Not every checkpoint has a mask token.
+    pub(super) fn names(self, sizes: &VitConfig, mask_token: bool) -> Vec<Names> {
         let spellings: &[bool] = if sizes.transformer.gated { &[true, false] } else { &[false] };
-        spellings.iter().map(|fused| self.spelling(sizes, checkpoint, *fused)).collect()
+        spellings.iter().map(|fused| self.spelling(sizes, mask_token, *fused)).collect()
     }
 
-    fn spelling(self, sizes: &VitConfig, checkpoint: &Checkpoint, fused: bool) -> Names {
+    fn spelling(self, sizes: &VitConfig, mask_token: bool, fused: bool) -> Names {
         let mut names = Names::default();
         let width = sizes.transformer.width;
         names.same("embeddings.cls_token", "class_token");
         if sizes.distillation_token {
             names.same("embeddings.distillation_token", "distillation_token");
         }
-        if checkpoint.has("embeddings.mask_token") {
+        if mask_token {
             match self {
                 VisionKind::Dino => {
-                    names.reshaped("embeddings.mask_token", "mask_token", &[1, width]);
+                    names.reshaped(MASK_TOKEN, "mask_token", &[1, width]);
                 }
-                _ => names.same("embeddings.mask_token", "mask_token"),
+                _ => names.same(MASK_TOKEN, "mask_token"),
             }
         }
         names.same("embeddings.position_embeddings", "position_embedding");
@@ -147,9 +149,14 @@ impl VisionKind {
     }
 }
 
-/// Sides of a picture.
-pub(super) fn image_size(config: &Config, default: usize) -> Result<ImageSize, PublishedError> {
-    let [height, width] = config.sides("image_size", default)?;
+/// Sides of a picture, without what no whole patch covers.
+pub(super) fn image_size(
+    config: &Config,
+    default: usize,
+    patch_size: usize,
+) -> Result<ImageSize, PublishedError> {
+    let sides = config.sides("image_size", default)?;
+    let [height, width] = sides.map(|side| side - side % patch_size.max(1));
     Ok(ImageSize { height, width })
 }
 
@@ -231,18 +238,20 @@ impl VisionModel {
     /// Initial weights; `checkpoint` says what else there is.
     pub(super) fn new(
         kind: VisionKind,
-        sizes: &VitConfig,
+        config: &Config,
         checkpoint: &Checkpoint,
         device: &Device,
     ) -> Result<(Self, Vec<Names>), PublishedError> {
+        let sizes = &kind.sizes(config)?;
         let pooler = match checkpoint.has("pooler.dense.weight") {
             true => {
                 let output = checkpoint.rows("pooler.dense.weight")?;
-                Some(Pooler::new(sizes.transformer.width, output, device))
+                let pooler = Pooler::new(sizes.transformer.width, output, device);
+                Some(pooler.with_activation(config.activation("pooler_act", "tanh")?))
             }
             false => None,
         };
-        let names = kind.names(sizes, checkpoint).into_iter().map(|encoder| {
+        let names = kind.names(sizes, checkpoint.has(MASK_TOKEN)).into_iter().map(|encoder| {
             let mut names = Names::default();
             names.nest("", "encoder.", encoder);
             if pooler.is_some() {
@@ -261,33 +270,39 @@ impl VisionModel {
     }
 }
 
-/// Pictures whose sides are multiples of the patch size.
+/// Pictures without what no whole patch covers.
 pub(super) fn pictures(inputs: &Inputs, patch_size: usize) -> Result<Tensor<4>, PublishedError> {
     let pictures = required("pixel_values", inputs.floats::<4>("pixel_values")?)?;
-    let [_, channels, height, width] = pictures.dims();
     // The switch says that positions may be resampled; ours are wherever they must.
     inputs.flag("interpolate_pos_encoding");
-    if channels != 3 || !height.is_multiple_of(patch_size) || !width.is_multiple_of(patch_size) {
-        return Err(wrong(
-            "pixel_values",
-            format!(
-                "expected [batch, 3, ...] of multiples of {patch_size}, found {:?}",
-                [channels, height, width]
-            ),
-        ));
+    let [_, channels, height, width] = pictures.dims();
+    if channels != 3 || height < patch_size || width < patch_size {
+        let found = [channels, height, width];
+        let detail = format!("expected 3 channels of {patch_size} pixels or more, found {found:?}");
+        return Err(wrong("pixel_values", detail));
     }
-    Ok(pictures)
+    let [rows, columns] = [height, width].map(|side| side - side % patch_size);
+    Ok(pictures.narrow(2, 0, rows).narrow(3, 0, columns))
 }
 
 impl Published for VisionModel {
     fn run(&self, inputs: &Inputs) -> Result<Outputs, PublishedError> {
         let pictures = pictures(inputs, self.patch_size)?;
-        let masked = inputs.get("bool_masked_pos").map(|mask| {
-            let [batch, patches] = [mask.shape[0], mask.shape[1..].iter().product()];
-            let data = TensorData::new(numbers(mask), [batch, patches, 1]);
-            Tensor::from_data(data, inputs.device())
-        });
-        let states = self.encoder.states(pictures, masked);
+        let masked = match inputs.get("bool_masked_pos") {
+            Some(mask) => {
+                let [batch, ..] = pictures.dims();
+                let patches = self.encoder.patch_embedding.grid(&pictures).patches();
+                if numbers(mask).len() != batch * patches {
+                    let detail = format!("{:?} for {batch} x {patches} patches", mask.shape);
+                    return Err(wrong("bool_masked_pos", detail));
+                }
+                let data = TensorData::new(numbers(mask), [batch, patches, 1]);
+                Some(Tensor::from_data(data, inputs.device()))
+            }
+            None => None,
+        };
+        let mask = inputs.mask("attention_mask")?;
+        let states = self.encoder.states(pictures, masked, mask.as_ref());
         let last = self.encoder.stack.finish(states[states.len() - 1].clone());
         let mut outputs = Outputs::default();
         outputs.push("last_hidden_state", last.clone());

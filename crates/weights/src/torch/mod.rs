@@ -125,7 +125,7 @@ impl Names<'_> {
 
     /// Visits the value that stands under `key`.
     fn descend(&mut self, key: &str, value: Id, depth: usize) -> Result<(), WeightsError> {
-        
+        self.spend(key.len() + 1)?;
         let length = self.path.len();
         if depth > 0 {
             self.path.push('.');

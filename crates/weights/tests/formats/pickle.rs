@@ -226,11 +226,13 @@ fn what_is_no_tensor_is_counted() {
         [text("type"), b"ctorch\nfloat32\n".to_vec()].concat(),
         [int(-1), b"K\x05M\x01\x02\x86".to_vec()].concat(),
         [text("empty"), b"]".to_vec()].concat(),
-        [b"\x8a\x01\xff".to_vec(), b"G\0\0\0\0\0\0\0\0".to_vec()].concat(),
+        b"\x8a\x02\xff\x00G\0\0\0\0\0\0\0\0".to_vec(),
+        [b"\x8a\x01\xfe".to_vec(), WHOLE.pickled()].concat(),
+        [b"\x8a\x00".to_vec(), WHOLE.pickled()].concat(),
     ];
     let folder = Folder::new();
     let weights = Weights::open(folder.file("w.pt", file(&items))).unwrap();
-    assert_eq!(weights.names(), ["w"]);
+    assert_eq!(weights.names(), ["-2", "0", "w"]);
     assert_eq!(weights.ignored(), 7);
 }
 

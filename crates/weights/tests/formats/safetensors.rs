@@ -12,7 +12,7 @@ fn header(dtype: &str, shape: &str, offsets: &str) -> String {
 #[test]
 fn every_element_type_becomes_floats_or_integers() {
     let folder = Folder::new();
-    let cases: [(&str, &[u8], _); 14] = [
+    let cases: [(&str, &[u8], _); 15] = [
         ("F64", &(-1e-3_f64).to_le_bytes(), floats(&[1], [-1e-3])),
         ("F32", &1.1_f32.to_le_bytes(), floats(&[1], [1.1])),
         ("F16", &[0x00, 0x3e], floats(&[1], [1.5])),
@@ -27,6 +27,7 @@ fn every_element_type_becomes_floats_or_integers() {
         ("U8", &[0xff], ints(&[1], [255])),
         ("BOOL", &[1], ints(&[1], [1])),
         ("BOOL", &[0], ints(&[1], [0])),
+        ("BOOL", &[2], ints(&[1], [1])),
     ];
     for (dtype, data, expected) in cases {
         let header = header(dtype, "[1]", &format!("[0,{}]", data.len()));

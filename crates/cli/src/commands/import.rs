@@ -1,0 +1,94 @@
+//! `weft import`
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, ensure};
+use weft_model::folder::{MODEL_TYPE, read_model};
+use weft_model::published::{self, CLASSES, Config, Coverage};
+use weft_weights::Weights;
+
+use super::source::published_folder;
+use crate::backend::Backend;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// A Hugging Face folder (config.json beside model.safetensors, its index, or
+    /// pytorch_model.bin), or the name of a package that `weft data get` has fetched.
+    path: PathBuf,
+    /// A tensor that may be missing; can be given several times.
+    #[arg(long)]
+    allow_missing: Vec<String>,
+    /// Where to write the same tensors as one safetensors file beside the other files.
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+pub fn run(args: Args) -> Result<ExitCode> {
+    let folder = published_folder(&args.path)?;
+    let config = Config::read(&folder)?;
+    if config.text("model_type", "")? == MODEL_TYPE {
+        let (_, sizes, vocab_size) = read_model(&folder, &Backend::Cpu.device()?)?;
+        println!("{}: a weft model, vocabulary {vocab_size}", folder.display());
+        println!("{}", serde_json::to_string_pretty(&sizes)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let class = config.class()?;
+    println!("{}: {class}", folder.display());
+    let known = CLASSES.contains(&class.as_str());
+    let read_as = if known { class.clone() } else { config.base_class()? };
+    if !known && CLASSES.contains(&read_as.as_str()) {
+        println!("read as {read_as}: what {class} puts on top is not used");
+    }
+    let device = Backend::Cpu.device()?;
+    let (_, coverage) = published::open_as(&read_as, &folder, &device)?;
+    print!("{}", report(&coverage));
+    coverage.complete(&folder, &args.allow_missing)?;
+    if let Some(out) = &args.out {
+        convert(&folder, out)?;
+        println!("written to {}", out.display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The counts, and every name but the loaded ones.
+fn report(coverage: &Coverage) -> String {
+    let mut text = String::new();
+    for (what, names) in [
+        ("loaded", &coverage.loaded),
+        ("missing", &coverage.missing),
+        ("unexpected", &coverage.unexpected),
+        ("reshaped", &coverage.reshaped),
+    ] {
+        text += &format!("{what:<10} {:>4}\n", names.len());
+        if what != "loaded" {
+            names.iter().for_each(|name| text += &format!("    {name}\n"));
+        }
+    }
+    text
+}
+
+/// Writes all tensors as f32 safetensors, and copies the JSON and text files beside them.
+fn convert(folder: &Path, out: &Path) -> Result<()> {
+    let occupied = out.exists() && std::fs::read_dir(out)?.next().is_some();
+    ensure!(!occupied, "{}: there is something already", out.display());
+    std::fs::create_dir_all(out).with_context(|| out.display().to_string())?;
+    for entry in std::fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        let path = entry?.path();
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        let index = path.to_string_lossy().ends_with(".index.json");
+        if let (Some(name), Some("json" | "txt" | "model"), false) =
+            (path.file_name(), extension, index)
+        {
+            std::fs::copy(&path, out.join(name)).with_context(|| path.display().to_string())?;
+        }
+    }
+    let weights = Weights::open(folder)?;
+    let tensors = weights
+        .names()
+        .into_iter()
+        .map(|name| Ok((name, weights.get(name)?)))
+        .collect::<Result<Vec<_>>>()?;
+    let tensors = tensors.iter().map(|(name, array)| (name, array));
+    Ok(weft_weights::write(out.join("model.safetensors"), tensors, &Default::default())?)
+}
