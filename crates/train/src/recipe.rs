@@ -39,10 +39,10 @@ pub struct Recipe {
     pub mask: MaskConfig,
     pub model: ModelConfig,
     /// What the image encoder starts from.
-    #[serde(default, skip_serializing_if = "StartConfig::is_empty")]
+    #[serde(default)]
     pub vision: StartConfig,
     /// What the text encoder and the fusion encoder start from.
-    #[serde(default, skip_serializing_if = "StartConfig::is_empty")]
+    #[serde(default)]
     pub text: StartConfig,
     pub objectives: Objectives,
     pub eval: EvalConfig,
@@ -122,12 +122,6 @@ pub struct StartConfig {
     /// MAMO do with BERT, and its `tokenizer.json` is used where `tokenizer.path` names no other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init: Option<std::path::PathBuf>,
-}
-
-impl StartConfig {
-    fn is_empty(&self) -> bool {
-        self.init.is_none()
-    }
 }
 
 /// The `[preprocess]` table; the size is the model's.

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use super::error::PackageError;
@@ -15,7 +15,7 @@ use super::manifest::Manifest;
 /// # Errors
 /// [`PackageError::NoCache`] where no variable says where that is.
 pub fn cache_folder() -> Result<PathBuf, PackageError> {
-    cache_folder_of(|name| std::env::var_os(name))
+    cache_folder_of(std::env::var_os)
 }
 
 /// As [`cache_folder`], for these variables of the environment.
@@ -122,6 +122,13 @@ pub(super) fn create_file(path: &Path) -> Result<File, PackageError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(PackageError::io(folder))?;
     File::create(path).map_err(PackageError::io(path))
+}
+
+/// Copies a file through to the disk.
+pub(super) fn copy(from: &Path, to: &Path) -> Result<(), PackageError> {
+    let mut source = File::open(from).map_err(PackageError::io(from))?;
+    let mut file = create_file(to)?;
+    io::copy(&mut source, &mut file).and_then(|_| file.sync_all()).map_err(PackageError::io(to))
 }
 
 /// Writes a small file through to the disk.

@@ -86,10 +86,14 @@ fn run(
     Err(tried)
 }
 
-/// Whether Python answered for a pip that it does not have.
+/// Whether a Python answered for a pip that it does not have, or a stand-in for a Python that is not
+/// installed.
 fn is_without_pip(output: &Output) -> bool {
+    let said = String::from_utf8_lossy(&output.stderr);
     !output.status.success()
-        && String::from_utf8_lossy(&output.stderr).trim_end().ends_with("No module named pip")
+        && ["No module named pip", "command not found", "Python was not found"]
+            .iter()
+            .any(|excuse| said.contains(excuse))
 }
 
 /// The end of what the client said, errors last.

@@ -74,7 +74,9 @@ fn config(path: &Path) -> Result<Config, PackageError> {
 /// The parameters that a DINOv2 has, without the mask token.
 fn shapes(config: &Config) -> Vec<(String, Vec<usize>)> {
     let Config { hidden_size: width, num_channels, patch_size: patch, .. } = *config;
-    let (inner, grid) = (width * config.mlp_ratio, config.image_size / patch);
+    let inner = width * config.mlp_ratio;
+    // Patches of no size fit to no shape that is found.
+    let grid = config.image_size.checked_div(patch).unwrap_or(0);
     let mut shapes: Vec<(String, Vec<usize>)> = vec![
         ("embeddings.cls_token".into(), vec![1, 1, width]),
         (POSITIONS.into(), vec![1, 1 + grid * grid, width]),

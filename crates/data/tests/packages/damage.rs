@@ -36,6 +36,17 @@ fn changed_bytes_are_found_when_asked_for() {
 }
 
 #[test]
+fn what_was_not_in_the_package_is_made_again_without_it() {
+    let setting = Setting::new();
+    setting.got(&setting.by_hand());
+    fs::write(setting.folder().join("README.md"), "an older text").unwrap();
+    let State::Replaced(damage) = setting.got(&setting.without_client()) else {
+        panic!("not replaced")
+    };
+    names(&damage, &["README.md has 13 bytes, expected 9"]);
+}
+
+#[test]
 fn what_a_dead_process_left_is_no_package_and_is_removed() {
     let setting = Setting::new();
     let left = setting.path("cache/.tiny-1.0.partial/new");

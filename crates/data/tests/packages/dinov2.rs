@@ -84,7 +84,8 @@ impl Graph {
         self.named(&format!("{name}.bias"), &[outputs]);
         let (product, bias) = (format!("{name}/product"), format!("backbone.{name}.bias"));
         self.node("MatMul", ["x", &weight], &product);
-        let sum = if self.made_up % 2 == 0 { [&*bias, &product] } else { [&*product, &bias] };
+        let sum =
+            if self.made_up.is_multiple_of(2) { [&*bias, &product] } else { [&*product, &bias] };
         self.node("Add", sum, &format!("{name}/sum"));
     }
 
