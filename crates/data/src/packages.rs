@@ -106,6 +106,18 @@ pub fn folder(name: &str) -> Result<PathBuf, PackageError> {
     manifest(name)?.folder(&cache_folder()?)
 }
 
+/// A Hugging Face folder: that of the package of this name, or `path` itself where there is one or
+/// no package is called so.
+///
+/// # Errors
+/// As [`folder`].
+pub fn resolve(path: &Path) -> Result<PathBuf, PackageError> {
+    match path.to_str() {
+        Some(name) if NAMES.contains(&name) && !path.exists() => folder(name),
+        _ => Ok(path.into()),
+    }
+}
+
 impl Manifest {
     /// As [`get`], for any manifest.
     ///

@@ -278,9 +278,11 @@ fn a_missing_tensor_is_named() {
 
 #[test]
 fn blip_masks_the_picture_where_the_reference_did() {
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/parity/fixtures/blip_text");
+    let fixture =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/parity/fixtures/blip_text");
     let copy = tempfile::tempdir().unwrap();
-    std::fs::copy(fixture.join("model.safetensors"), copy.path().join("model.safetensors")).unwrap();
+    std::fs::copy(fixture.join("model.safetensors"), copy.path().join("model.safetensors"))
+        .unwrap();
     let config = std::fs::read_to_string(fixture.join("config.json")).unwrap();
     let old = config.replace("\"transformers_version\": \"5.", "\"transformers_version\": \"4.5.");
     assert_ne!(old, config);
@@ -320,4 +322,5 @@ fn masks_of_keys_go_together() {
     let causal = AttentionMask::causal(3, &device()).and(&hidden(vec![true, false, false]));
     let seen: Vec<bool> = causal.bias().into_data().iter::<f32>().map(|bias| bias == 0.0).collect();
     assert_eq!(seen, [false, false, false, false, true, false, false, true, true]);
+    assert!(causal.bias().into_data().iter::<f32>().all(f32::is_finite));
 }

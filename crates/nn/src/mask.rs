@@ -2,9 +2,9 @@
 
 use burn::tensor::{Bool, Device, Tensor, TensorData};
 
-/// Added to the score of a hidden key: its weight is exactly zero after softmax, and the sum of two
-/// such numbers is still finite in f32.
-const HIDDEN_SCORE: f32 = -1.0e9;
+/// Added to the score of a hidden key. It swallows any score: the key's weight is exactly zero after
+/// softmax, and where a query sees nothing all keys weigh the same.
+const HIDDEN_SCORE: f32 = f32::MIN;
 
 /// Hidden keys of attention, made once per batch and used by every layer.
 #[derive(Debug, Clone)]
@@ -35,7 +35,7 @@ impl AttentionMask {
 
     /// What this mask hides and what `other` hides.
     pub fn and(&self, other: &Self) -> Self {
-        // Hidden twice is not more hidden: where a query sees nothing, its keys count the same.
+        // Hidden twice is not more hidden, and two such numbers are no number.
         let bias = self.bias.clone() + other.bias.clone();
         Self { bias: bias.clamp_min(HIDDEN_SCORE) }
     }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use weft_data::augment::Augment;
 use weft_data::dataset::SourceConfig;
 use weft_data::mask::MaskConfig;
+use weft_data::packages;
 use weft_data::pipeline::Pipeline;
 use weft_data::preprocess::{Interpolation, Preprocess};
 use weft_data::tokenizer::Tokenizer;
@@ -17,8 +18,9 @@ use weft_objectives::Objectives;
 use weft_vision::MaskMode;
 
 /// The recipes that come with weft.
-const BUILT_IN: [(&str, &str); 2] = [
+const BUILT_IN: [(&str, &str); 3] = [
     ("quick", include_str!("../recipes/quick.toml")),
+    ("pretrained", include_str!("../recipes/pretrained.toml")),
     ("base-mamo", include_str!("../recipes/base-mamo.toml")),
 ];
 
@@ -117,7 +119,8 @@ pub struct TokenizerConfig {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StartConfig {
-    /// A Hugging Face folder with a published encoder; without it the part starts anew. Of a text
+    /// A Hugging Face folder with a published encoder, or the name of a package that `weft data get`
+    /// has fetched; without it the part starts anew. Of a text
     /// encoder, the first layers become `model.text` and the last ones `model.fusion`, as ALBEF and
     /// MAMO do with BERT, and its `tokenizer.json` is used where `tokenizer.path` names no other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -313,7 +316,10 @@ impl Recipe {
 
     /// The tokenizer that the recipe names, if it names one.
     pub fn tokenizer_path(&self) -> Option<std::path::PathBuf> {
-        let published = || Some(self.text.init.as_ref()?.join("tokenizer.json"));
+        let published = || {
+            let folder = packages::resolve(self.text.init.as_ref()?).ok()?;
+            Some(folder.join("tokenizer.json"))
+        };
         self.tokenizer.path.clone().or_else(published)
     }
 

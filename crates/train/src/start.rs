@@ -1,6 +1,10 @@
 //! Models that start from published encoders.
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
+use weft_data::packages;
+use weft_data::preprocess::Preprocess;
 use weft_model::Model;
 use weft_model::published::{Coverage, start_text, start_vision};
 
@@ -14,24 +18,22 @@ pub fn from_published(
 ) -> Result<(Model, Vec<String>)> {
     let device = model.temperature.val().device();
     let mut lines = Vec::new();
-    if let Some(folder) = &recipe.vision.init {
+    if let Some(path) = &recipe.vision.init {
+        let folder = &packages::resolve(path).context("vision.init")?;
         let sizes = &recipe.model.vision;
-        let (vision, coverage) = start_vision(model.backbone.vision, sizes, folder, &device)
-            .context("vision.init")?;
+        let (vision, coverage) =
+            start_vision(model.backbone.vision, sizes, folder, &device).context("vision.init")?;
         model.backbone.vision = vision;
+        lines.extend(other_preprocessing(&recipe.preprocessing(), folder)?);
         lines.push(format!("image encoder from {}:\n{}", folder.display(), shown(&coverage)));
     }
-    if let Some(folder) = &recipe.text.init {
+    if let Some(path) = &recipe.text.init {
+        let folder = &packages::resolve(path).context("text.init")?;
         let (text, fusion) = (model.backbone.text, model.backbone.fusion);
         let sizes = &recipe.model;
-        let started = start_text(
-            (text, &sizes.text),
-            (fusion, &sizes.fusion),
-            vocab_size,
-            folder,
-            &device,
-        )
-        .context("text.init")?;
+        let started =
+            start_text((text, &sizes.text), (fusion, &sizes.fusion), vocab_size, folder, &device)
+                .context("text.init")?;
         model.backbone.text = started.text;
         model.backbone.fusion = started.fusion;
         let coverage = shown(&started.coverage);
@@ -42,6 +44,22 @@ pub fn from_published(
         });
     }
     Ok((model, lines))
+}
+
+/// A note where the published encoder was trained on pixels of another mean or deviation.
+fn other_preprocessing(ours: &Preprocess, folder: &Path) -> Result<Option<String>> {
+    let path = folder.join("preprocessor_config.json");
+    if !path.exists() {
+        return Ok(None);
+    }
+    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let theirs = Preprocess::from_hf(&text).with_context(|| path.display().to_string())?;
+    Ok((ours.mean != theirs.mean || ours.std != theirs.std).then(|| {
+        format!(
+            "note: preprocess.mean {:?} and std {:?} are not the published encoder's, {:?} and {:?}",
+            ours.mean, ours.std, theirs.mean, theirs.std
+        )
+    }))
 }
 
 fn shown(coverage: &Coverage) -> String {

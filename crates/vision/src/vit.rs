@@ -4,7 +4,9 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use weft_nn::init::normal;
-use weft_nn::{AttentionMask, ConfigError, LayerNorm, LayerNormConfig, TransformerConfig, TransformerStack};
+use weft_nn::{
+    AttentionMask, ConfigError, LayerNorm, LayerNormConfig, TransformerConfig, TransformerStack,
+};
 
 use crate::image_size::ImageSize;
 use crate::patch_embedding::PatchEmbedding;

@@ -8,10 +8,11 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use weft_data::error::Ledger;
+use weft_data::packages;
 use weft_train::run_dir::write_atomically;
 use weft_train::sentence::SentenceEncoder;
 
-use super::source::{DataArgs, ModelArgs, published_folder};
+use super::source::{DataArgs, ModelArgs};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -52,7 +53,7 @@ fn lines(path: &Path, args: &Args) -> Result<ExitCode> {
     let embeddings = match &args.published {
         Some(published) => {
             let device = args.model.backend.device()?;
-            SentenceEncoder::open(&published_folder(published)?, &device)?.embed(&texts)?
+            SentenceEncoder::open(&packages::resolve(published)?, &device)?.embed(&texts)?
         }
         None => {
             let (_, model) = args.model.load()?;

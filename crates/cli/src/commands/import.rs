@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
+use weft_data::packages;
 use weft_model::folder::{MODEL_TYPE, read_model};
 use weft_model::published::{self, CLASSES, Config, Coverage};
 use weft_weights::Weights;
 
-use super::source::published_folder;
 use crate::backend::Backend;
 
 #[derive(clap::Args)]
@@ -25,7 +25,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<ExitCode> {
-    let folder = published_folder(&args.path)?;
+    let folder = packages::resolve(&args.path)?;
     let config = Config::read(&folder)?;
     if config.text("model_type", "")? == MODEL_TYPE {
         let (_, sizes, vocab_size) = read_model(&folder, &Backend::Cpu.device()?)?;

@@ -1,10 +1,10 @@
 //! What several commands ask for: a checkpoint, and pictures to use it on.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use weft_data::dataset::{self, Dataset, SourceConfig};
-use weft_data::{emoji, packages};
+use weft_data::emoji;
 use weft_train::checkpoint::Checkpoint;
 use weft_train::inference::Inference;
 
@@ -29,16 +29,6 @@ impl ModelArgs {
             .context("train a model first, or name another with --checkpoint")?;
         let model = Inference::load(&checkpoint, &device)?;
         Ok((checkpoint, model))
-    }
-}
-
-/// A Hugging Face folder, or that of a package which `weft data get` has fetched.
-pub fn published_folder(path: &Path) -> Result<PathBuf> {
-    match path.to_str() {
-        Some(name) if packages::NAMES.contains(&name) && !path.exists() => {
-            Ok(packages::folder(name)?)
-        }
-        _ => Ok(path.into()),
     }
 }
 

@@ -43,7 +43,9 @@ pub fn export_vision(vit: &Vit, sizes: &VitConfig, folder: &Path) -> Result<(), 
             let kind = if sizes.distillation_token { VisionKind::Deit } else { VisionKind::Vit };
             (kind.names(sizes, false).remove(0), vit_config(sizes, kind))
         }
-        _ => return fail("no published image encoder has this patch bias and this kind of network"),
+        _ => {
+            return fail("no published image encoder has this patch bias and this kind of network");
+        }
     };
     write(vit, &names, config, folder)
 }
@@ -132,30 +134,36 @@ fn vit_config(sizes: &VitConfig, kind: VisionKind) -> Value {
         VisionKind::Deit => ("DeiTModel", "deit"),
         _ => ("ViTModel", "vit"),
     };
-    with(common(class, name, &sizes.transformer), json!({
-        "image_size": image_size(sizes.image_size),
-        "patch_size": sizes.patch_size,
-        "num_channels": 3,
-        "intermediate_size": sizes.transformer.hidden(),
-        "qkv_bias": sizes.transformer.qkv_bias,
-        "hidden_dropout_prob": 0.0,
-        "attention_probs_dropout_prob": 0.0,
-    }))
+    with(
+        common(class, name, &sizes.transformer),
+        json!({
+            "image_size": image_size(sizes.image_size),
+            "patch_size": sizes.patch_size,
+            "num_channels": 3,
+            "intermediate_size": sizes.transformer.hidden(),
+            "qkv_bias": sizes.transformer.qkv_bias,
+            "hidden_dropout_prob": 0.0,
+            "attention_probs_dropout_prob": 0.0,
+        }),
+    )
 }
 
 fn dino_config(sizes: &VitConfig, scale: f64) -> Value {
-    with(common("Dinov2Model", "dinov2", &sizes.transformer), json!({
-        "image_size": image_size(sizes.image_size),
-        "patch_size": sizes.patch_size,
-        "num_channels": 3,
-        "mlp_ratio": dino_ratio(&sizes.transformer),
-        "use_swiglu_ffn": sizes.transformer.gated,
-        "qkv_bias": sizes.transformer.qkv_bias,
-        "layerscale_value": scale,
-        "use_mask_token": true,
-        "hidden_dropout_prob": 0.0,
-        "attention_probs_dropout_prob": 0.0,
-    }))
+    with(
+        common("Dinov2Model", "dinov2", &sizes.transformer),
+        json!({
+            "image_size": image_size(sizes.image_size),
+            "patch_size": sizes.patch_size,
+            "num_channels": 3,
+            "mlp_ratio": dino_ratio(&sizes.transformer),
+            "use_swiglu_ffn": sizes.transformer.gated,
+            "qkv_bias": sizes.transformer.qkv_bias,
+            "layerscale_value": scale,
+            "use_mask_token": true,
+            "hidden_dropout_prob": 0.0,
+            "attention_probs_dropout_prob": 0.0,
+        }),
+    )
 }
 
 /// A gated network has two thirds of what the reference's ratio says.
@@ -164,13 +172,16 @@ fn dino_ratio(transformer: &TransformerConfig) -> f64 {
 }
 
 fn clip_config(sizes: &VitConfig) -> Value {
-    with(common("CLIPVisionModel", "clip_vision_model", &sizes.transformer), json!({
-        "image_size": image_size(sizes.image_size),
-        "patch_size": sizes.patch_size,
-        "num_channels": 3,
-        "intermediate_size": sizes.transformer.hidden(),
-        "attention_dropout": 0.0,
-    }))
+    with(
+        common("CLIPVisionModel", "clip_vision_model", &sizes.transformer),
+        json!({
+            "image_size": image_size(sizes.image_size),
+            "patch_size": sizes.patch_size,
+            "num_channels": 3,
+            "intermediate_size": sizes.transformer.hidden(),
+            "attention_dropout": 0.0,
+        }),
+    )
 }
 
 fn text_config(sizes: &TextEncoderConfig, vocab_size: usize) -> Value {
@@ -178,13 +189,16 @@ fn text_config(sizes: &TextEncoderConfig, vocab_size: usize) -> Value {
         Positions::Absolute => ("BertModel", "bert"),
         Positions::AfterPadding => ("RobertaModel", "roberta"),
     };
-    with(common(class, name, &sizes.transformer), json!({
-        "vocab_size": vocab_size,
-        "max_position_embeddings": sizes.max_tokens,
-        "type_vocab_size": sizes.token_types,
-        "pad_token_id": sizes.padding_id.unwrap_or(0),
-        "intermediate_size": sizes.transformer.hidden(),
-        "hidden_dropout_prob": sizes.transformer.dropout,
-        "attention_probs_dropout_prob": 0.0,
-    }))
+    with(
+        common(class, name, &sizes.transformer),
+        json!({
+            "vocab_size": vocab_size,
+            "max_position_embeddings": sizes.max_tokens,
+            "type_vocab_size": sizes.token_types,
+            "pad_token_id": sizes.padding_id.unwrap_or(0),
+            "intermediate_size": sizes.transformer.hidden(),
+            "hidden_dropout_prob": sizes.transformer.dropout,
+            "attention_probs_dropout_prob": 0.0,
+        }),
+    )
 }

@@ -78,7 +78,8 @@ fn vision_kind(config: &Config) -> Result<(Option<VisionKind>, Config), Publishe
         "clip_vision_model" => (None, config.clone()),
         "clip" => (None, config.table("vision_config")?),
         other => {
-            let detail = format!("\"{other}\": expected vit, deit, dinov2, clip_vision_model or clip");
+            let detail =
+                format!("\"{other}\": expected vit, deit, dinov2, clip_vision_model or clip");
             return Err(config.wrong("model_type", detail));
         }
     })
@@ -103,8 +104,7 @@ fn resample_positions(
     } else {
         let device = device.clone().without_autodiff();
         let data = TensorData::new(patches, [from.patches(), width]);
-        let resampled =
-            resample(Tensor::from_data(data, &device), from, to, Resampling::Bicubic);
+        let resampled = resample(Tensor::from_data(data, &device), from, to, Resampling::Bicubic);
         positions.extend(resampled.into_data().iter::<f32>());
         let grid = |grid: Grid| format!("{} x {}", grid.rows, grid.columns);
         coverage.reshaped.push(format!("positions of {} patches to {}", grid(from), grid(to)));
@@ -266,7 +266,8 @@ impl Agreement {
     fn at_most(&mut self, key: &str, ours: usize, theirs: usize) {
         if ours > theirs {
             let part = self.part;
-            self.differences.push(format!("{part}.{key} is {ours}, the published at most {theirs}"));
+            self.differences
+                .push(format!("{part}.{key} is {ours}, the published at most {theirs}"));
         }
     }
 
@@ -280,7 +281,11 @@ impl Agreement {
         self.check("transformer.memory_width", ours.memory_width, theirs.memory_width);
         self.check("transformer.norm_epsilon", ours.norm_epsilon, theirs.norm_epsilon);
         self.check("hidden width", ours.hidden(), theirs.hidden());
-        self.check("transformer.layer_scale", ours.layer_scale.is_some(), theirs.layer_scale.is_some());
+        self.check(
+            "transformer.layer_scale",
+            ours.layer_scale.is_some(),
+            theirs.layer_scale.is_some(),
+        );
         self.at_most("transformer.depth", ours.depth, theirs.depth);
     }
 
