@@ -64,6 +64,33 @@ fn every_format_of_a_model_is_the_same_model() {
 }
 
 #[test]
+fn both_encoders_of_a_whole_clip_are_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let read = |fixture: &str| {
+        let folder = parity("fixtures").join(fixture);
+        let config = fs::read_to_string(folder.join("config.json")).unwrap();
+        let config: Value = serde_json::from_str(&config).unwrap();
+        let file = Weights::open(&folder).unwrap();
+        let read = |name: &str| (name.to_string(), file.get(name).unwrap());
+        (config, file.names().into_iter().map(read).collect::<Vec<_>>())
+    };
+    let ((vision, mut tensors), (text, more)) = (read("clip_vision"), read("clip_text"));
+    tensors.extend(more);
+    let config = serde_json::json!({
+        "architectures": ["CLIPModel"], "model_type": "clip",
+        "vision_config": vision, "text_config": text,
+    });
+    fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
+    let count_of_all = tensors.len();
+    let tensors = tensors.iter().map(|(name, array)| (name.as_str(), array));
+    weft_weights::write(folder.path().join("model.safetensors"), tensors, &Default::default())
+        .unwrap();
+    let report = succeed(import(folder.path(), &[]));
+    assert_eq!(count(&report, "missing") + count(&report, "unexpected"), 0, "{report}");
+    assert_eq!(count(&report, "loaded"), count_of_all);
+}
+
+#[test]
 fn what_is_missing_must_be_allowed_by_name() {
     let folder = tempfile::tempdir().unwrap();
     copied(&parity("fixtures/bert"), folder.path());

@@ -35,13 +35,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     }
     let class = config.class()?;
     println!("{}: {class}", folder.display());
-    let known = CLASSES.contains(&class.as_str());
-    let read_as = if known { class.clone() } else { config.base_class()? };
-    if !known && CLASSES.contains(&read_as.as_str()) {
-        println!("read as {read_as}: what {class} puts on top is not used");
-    }
-    let device = Backend::Cpu.device()?;
-    let (_, coverage) = published::open_as(&read_as, &folder, &device)?;
+    let coverage = cover(&parts(&class, &config)?, &folder)?;
     print!("{}", report(&coverage));
     coverage.complete(&folder, &args.allow_missing)?;
     if let Some(out) = &args.out {
@@ -49,6 +43,39 @@ pub fn run(args: Args) -> Result<ExitCode> {
         println!("written to {}", out.display());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The classes that a checkpoint is read as.
+fn parts(class: &str, config: &Config) -> Result<Vec<String>> {
+    if CLASSES.contains(&class) {
+        return Ok(vec![class.into()]);
+    }
+    let base = config.base_class()?;
+    if base == "CLIPModel" {
+        return Ok(CLIP.map(str::to_string).to_vec());
+    }
+    println!("read as {base}: what {class} puts on top is not used");
+    Ok(vec![base])
+}
+
+/// CLIP's two encoders, which weft has apart.
+const CLIP: [&str; 2] = ["CLIPVisionModelWithProjection", "CLIPTextModelWithProjection"];
+
+/// What the parts of a model use of its checkpoint together.
+fn cover(parts: &[String], folder: &Path) -> Result<Coverage> {
+    let device = Backend::Cpu.device()?;
+    let mut all = Coverage::default();
+    for (index, part) in parts.iter().enumerate() {
+        let (_, coverage) = published::open_as(part, folder, &device)?;
+        all.loaded.extend(coverage.loaded);
+        all.missing.extend(coverage.missing);
+        all.reshaped.extend(coverage.reshaped);
+        match index {
+            0 => all.unexpected = coverage.unexpected,
+            _ => all.unexpected.retain(|name| coverage.unexpected.contains(name)),
+        }
+    }
+    Ok(all)
 }
 
 /// The counts, and every name but the loaded ones.

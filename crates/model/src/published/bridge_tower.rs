@@ -4,7 +4,8 @@ use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 use weft_fusion::{BridgeKind, CoAttentionConfig, CoAttentionFusion, Streams};
-use weft_kernels::l2_normalize;
+use weft_kernels::{cross_entropy, l2_normalize};
+use weft_nn::index::indices;
 use weft_nn::init::{linear, normal};
 use weft_nn::{Activation, AttentionMask, NormPosition, TransformerConfig, first_token};
 use weft_text::TextEncoder;
@@ -15,7 +16,7 @@ use super::checkpoint::{Checkpoint, Dialect};
 use super::clip::vision_embeddings;
 use super::config::Config;
 use super::error::PublishedError;
-use super::io::{Inputs, Outputs, required};
+use super::io::{Inputs, Outputs, required, wrong};
 use super::names::Names;
 use super::text::{TextKind, TextSizes, block, cross_attention};
 use super::vision::{check, image_size, patch_size, pictures};
@@ -288,6 +289,42 @@ impl BridgeTower {
     }
 }
 
+impl BridgeTower {
+    /// The cross-entropy of `labels`, where they are given.
+    fn push_loss(
+        &self,
+        outputs: &mut Outputs,
+        inputs: &Inputs,
+        logits: Tensor<2>,
+    ) -> Result<(), PublishedError> {
+        let [items, classes] = logits.dims();
+        let Some((rows, labels)) = inputs.classes("labels", classes)? else {
+            return Ok(());
+        };
+        let given = required("labels", inputs.get("labels"))?;
+        if given.shape.iter().product::<usize>() != items {
+            return Err(wrong("labels", format!("{:?} for {items} items", given.shape)));
+        }
+        outputs.push_number("loss", cross_entropy(logits.select(0, rows), labels));
+        Ok(())
+    }
+}
+
+impl Contrast {
+    /// The mean over the three pairs of views of the cross-entropy with which a view finds its own
+    /// among the batch's. `embeds`: text, image, cross, `[batch, width]`.
+    fn loss(&self, embeds: &[Tensor<2>; 3], device: &Device) -> Tensor<1> {
+        let [batch, _] = embeds[0].dims();
+        let own = indices(0..batch, device);
+        let scale = self.scale.val().exp().unsqueeze::<2>();
+        let losses = [(0, 1), (0, 2), (1, 2)].map(|(a, b)| {
+            let similarities = embeds[a].clone().matmul(embeds[b].clone().transpose());
+            cross_entropy(similarities * scale.clone(), own.clone())
+        });
+        Tensor::cat(losses.to_vec(), 0).mean()
+    }
+}
+
 /// How many states of the image encoder are read: no more than the text encoder has.
 fn read(text: &[Tensor<3>], image: &[Tensor<3>]) -> usize {
     text.len().min(image.len())
@@ -349,7 +386,9 @@ impl Published for BridgeTower {
         let pooled = self.fusion.pool(last);
         let mut outputs = Outputs::default();
         if let Some(itm) = &self.itm {
-            outputs.push("logits", itm.forward(pooled));
+            let logits = itm.forward(pooled);
+            self.push_loss(&mut outputs, inputs, logits.clone())?;
+            outputs.push("logits", logits);
         } else if let Some(mlm) = &self.mlm {
             let [batch, tokens, width] = last.text.dims();
             let table = match &mlm.decoder {
@@ -358,6 +397,7 @@ impl Published for BridgeTower {
             };
             let x = last.text.clone().reshape([batch * tokens, width]);
             let logits = mlm.head.forward(x, table);
+            self.push_loss(&mut outputs, inputs, logits.clone())?;
             outputs.push("logits", logits.reshape([batch, tokens, self.vocab_size]));
         } else if let Some(itc) = &self.itc {
             let seen = self.vision.stack.finish(image[read(&text, &image) - 1].clone());
@@ -369,11 +409,16 @@ impl Published for BridgeTower {
                 l2_normalize(itc.cross.forward(pooled)),
             ];
             outputs.push("logits", Tensor::stack::<3>(embeds.to_vec(), 1));
+            if inputs.flag("return_loss") {
+                outputs.push_number("loss", itc.loss(&embeds, inputs.device()));
+            }
             for (name, embeds) in ["text_embeds", "image_embeds", "cross_embeds"].iter().zip(embeds)
             {
                 outputs.push(*name, embeds);
             }
         } else {
+            // Taken without use by the reference's model without a head.
+            inputs.get("labels");
             outputs.push("text_features", last.text.clone());
             outputs.push("image_features", last.image.clone());
             outputs.push("pooler_output", pooled);

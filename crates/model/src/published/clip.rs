@@ -24,6 +24,15 @@ pub(super) const DIALECT: Dialect =
 pub(super) const VISION_PROBE: &str = "vision_model.embeddings.class_embedding";
 pub(super) const TEXT_PROBE: &str = "text_model.embeddings.token_embedding.weight";
 
+/// The configuration of one encoder: a table of CLIP's, or the file itself where the encoder stands
+/// alone.
+pub(super) fn tower(config: &Config, table: &str) -> Result<Config, PublishedError> {
+    match config.text("model_type", "")?.as_str() {
+        "clip" => config.table(table),
+        _ => Ok(config.clone()),
+    }
+}
+
 /// What both encoders have.
 fn transformer(
     config: &Config,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use weft_nn::AttentionMask;
+use weft_nn::index::indices;
 use weft_weights::{Array, Data};
 
 use super::error::PublishedError;
@@ -75,6 +76,26 @@ impl Inputs {
         Ok(Some(AttentionMask::padding(hidden)))
     }
 
+    /// Classes of items, below `limit`: the items that have one, and their classes. -100 stands for
+    /// none.
+    pub(super) fn classes(
+        &self,
+        name: &str,
+        limit: usize,
+    ) -> Result<Option<(Tensor<1, Int>, Tensor<1, Int>)>, PublishedError> {
+        const NONE: i64 = -100;
+        let Some(array) = self.get(name) else {
+            return Ok(None);
+        };
+        let classes = array.ints(name)?;
+        let known: Vec<usize> = (0..classes.len()).filter(|i| classes[*i] != NONE).collect();
+        if let Some(item) = known.iter().find(|i| !(0..limit as i64).contains(&classes[**i])) {
+            return Err(wrong(name, format!("{} is not in 0..{limit}", classes[*item])));
+        }
+        let of_items = indices(known.iter().map(|item| classes[*item] as usize), &self.device);
+        Ok(Some((indices(known, &self.device), of_items)))
+    }
+
     /// A switch, off where absent.
     pub(super) fn flag(&self, name: &str) -> bool {
         self.get(name).is_some_and(|array| numbers(array).iter().any(|value| *value != 0.0))
@@ -135,10 +156,30 @@ pub struct Output {
 }
 
 impl Outputs {
+    /// What the reference's encoders return.
+    pub(super) fn of_encoder(
+        last: Tensor<3>,
+        pooled: Option<Tensor<2>>,
+        states: &[Tensor<3>],
+    ) -> Self {
+        let mut outputs = Self::default();
+        outputs.push("last_hidden_state", last);
+        if let Some(pooled) = pooled {
+            outputs.push("pooler_output", pooled);
+        }
+        outputs.push_all("hidden_states", states);
+        outputs
+    }
+
     pub(super) fn push<const D: usize>(&mut self, name: impl Into<String>, tensor: Tensor<D>) {
         let shape = tensor.dims().to_vec();
         let count = tensor.shape().num_elements();
         self.fields.push((name.into(), Output { shape, values: tensor.reshape([count]) }));
+    }
+
+    /// A field without dimensions, from one of `[1]`.
+    pub(super) fn push_number(&mut self, name: &str, number: Tensor<1>) {
+        self.fields.push((name.into(), Output { shape: vec![], values: number }));
     }
 
     /// `{name}.0`, `{name}.1`, ...

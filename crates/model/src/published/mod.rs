@@ -178,12 +178,14 @@ pub fn open_as(
         "DeiTModel" => vision(VisionKind::Deit, &config, weights, device),
         "Dinov2Model" => vision(VisionKind::Dino, &config, weights, device),
         "CLIPVisionModelWithProjection" => {
+            let config = clip::tower(&config, "vision_config")?;
             let checkpoint = Checkpoint::new(weights, &clip::DIALECT, clip::VISION_PROBE);
             let output = checkpoint.rows("visual_projection.weight")?;
             let (model, names) = ClipVision::new(&clip::vision_sizes(&config)?, output, device);
             load(model, vec![names], &checkpoint, &clip::DIALECT)
         }
         "CLIPTextModelWithProjection" => {
+            let config = clip::tower(&config, "text_config")?;
             let checkpoint = Checkpoint::new(weights, &clip::DIALECT, clip::TEXT_PROBE);
             let output = checkpoint.rows("text_projection.weight")?;
             let end = config.number("eos_token_id", 49407)?;

@@ -76,7 +76,7 @@ fn vision_kind(config: &Config) -> Result<(Option<VisionKind>, Config), Publishe
         "deit" => (Some(VisionKind::Deit), config.clone()),
         "dinov2" => (Some(VisionKind::Dino), config.clone()),
         "clip_vision_model" => (None, config.clone()),
-        "clip" => (None, config.table("vision_config")?),
+        "clip" => (None, clip::tower(config, "vision_config")?),
         other => {
             let detail =
                 format!("\"{other}\": expected vit, deit, dinov2, clip_vision_model or clip");

@@ -262,7 +262,10 @@ impl Published for TextModel {
                 let mask = inputs.mask("encoder_attention_mask")?;
                 Some(Memory { tokens, mask: mask.filter(|_| !self.ignores_memory_mask) })
             }
-            None => None,
+            None => {
+                inputs.get("encoder_attention_mask");
+                None
+            }
         };
         let crosses = self.encoder.stack.blocks.iter().all(|block| block.cross_attention.is_some());
         if memory.is_some() && !crosses {
@@ -270,12 +273,7 @@ impl Published for TextModel {
         }
         let states = self.encoder.states(&input, padding.as_ref(), memory.as_ref());
         let last = states[states.len() - 1].clone();
-        let mut outputs = Outputs::default();
-        outputs.push("last_hidden_state", last.clone());
-        if let Some(pooler) = &self.pooler {
-            outputs.push("pooler_output", pooler.forward(last));
-        }
-        outputs.push_all("hidden_states", &states);
-        Ok(outputs)
+        let pooled = self.pooler.as_ref().map(|pooler| pooler.forward(last.clone()));
+        Ok(Outputs::of_encoder(last, pooled, &states))
     }
 }

@@ -280,12 +280,7 @@ impl Published for Vilt {
         let x = Tensor::cat(vec![text, image], 1);
         let states = self.vision.stack.states(x, Some(&mask), None);
         let last = self.vision.stack.finish(states[states.len() - 1].clone());
-        let mut outputs = Outputs::default();
-        outputs.push("last_hidden_state", last.clone());
-        if let Some(pooler) = &self.pooler {
-            outputs.push("pooler_output", pooler.forward(last));
-        }
-        outputs.push_all("hidden_states", &states);
-        Ok(outputs)
+        let pooled = self.pooler.as_ref().map(|pooler| pooler.forward(last.clone()));
+        Ok(Outputs::of_encoder(last, pooled, &states))
     }
 }

@@ -292,11 +292,14 @@ impl Published for VisionModel {
             Some(mask) => {
                 let [batch, ..] = pictures.dims();
                 let patches = self.encoder.patch_embedding.grid(&pictures).patches();
-                if numbers(mask).len() != batch * patches {
+                let values = numbers(mask);
+                // One row serves all pictures.
+                let rows = if values.len() == patches { 1 } else { batch };
+                if values.len() != rows * patches {
                     let detail = format!("{:?} for {batch} x {patches} patches", mask.shape);
                     return Err(wrong("bool_masked_pos", detail));
                 }
-                let data = TensorData::new(numbers(mask), [batch, patches, 1]);
+                let data = TensorData::new(values, [rows, patches, 1]);
                 Some(Tensor::from_data(data, inputs.device()))
             }
             None => None,
@@ -304,14 +307,10 @@ impl Published for VisionModel {
         let mask = inputs.mask("attention_mask")?;
         let states = self.encoder.states(pictures, masked, mask.as_ref());
         let last = self.encoder.stack.finish(states[states.len() - 1].clone());
-        let mut outputs = Outputs::default();
-        outputs.push("last_hidden_state", last.clone());
-        match &self.pooler {
-            Some(pooler) => outputs.push("pooler_output", pooler.forward(last)),
-            None if self.class_is_pooled => outputs.push("pooler_output", first_token(last)),
-            None => {}
-        }
-        outputs.push_all("hidden_states", &states);
-        Ok(outputs)
+        let pooled = match &self.pooler {
+            Some(pooler) => Some(pooler.forward(last.clone())),
+            None => self.class_is_pooled.then(|| first_token(last.clone())),
+        };
+        Ok(Outputs::of_encoder(last, pooled, &states))
     }
 }
