@@ -136,10 +136,15 @@ fn output(
     let difference = pairs.map(|(a, b)| f64::from((a - b).abs())).fold(0.0, worse);
     differences.outputs += 1;
     differences.largest = worse(differences.largest, difference);
-    if !(difference <= OUTPUT_TOLERANCE) {
+    if !within(difference, OUTPUT_TOLERANCE) {
         differences.problems.push(format!("output {field} differs by {difference:e}"));
     }
     Ok(())
+}
+
+/// Whether a difference is small enough; NaN is not.
+fn within(difference: f64, limit: f64) -> bool {
+    difference <= limit
 }
 
 /// The larger of two differences, where NaN is the largest.
@@ -190,14 +195,14 @@ fn gradients(
         let difference = norm(a.iter().zip(b).map(|(a, b)| f64::from(a - b)));
         differences.gradients += 1;
         if size <= rounding {
-            if !(norm(a.iter().map(|x| f64::from(*x))) <= rounding) {
+            if !within(norm(a.iter().map(|x| f64::from(*x))), rounding) {
                 differences.problems.push(format!("{name}: the gradient should vanish"));
             }
             continue;
         }
         let relative = difference / size;
         differences.largest_relative = worse(differences.largest_relative, relative);
-        if !(relative <= GRADIENT_TOLERANCE) {
+        if !within(relative, GRADIENT_TOLERANCE) {
             differences.problems.push(format!("gradient of {name} differs by {relative:e}"));
         }
     }

@@ -298,14 +298,15 @@ impl BridgeTower {
         logits: Tensor<2>,
     ) -> Result<(), PublishedError> {
         let [items, classes] = logits.dims();
-        let Some((rows, labels)) = inputs.classes("labels", classes)? else {
+        let Some(labels) = inputs.classes("labels", classes)? else {
             return Ok(());
         };
         let given = required("labels", inputs.get("labels"))?;
         if given.shape.iter().product::<usize>() != items {
             return Err(wrong("labels", format!("{:?} for {items} items", given.shape)));
         }
-        outputs.push_number("loss", cross_entropy(logits.select(0, rows), labels));
+        let logits = logits.select(0, labels.items);
+        outputs.push_number("loss", cross_entropy(logits, labels.classes));
         Ok(())
     }
 }

@@ -82,7 +82,7 @@ impl Inputs {
         &self,
         name: &str,
         limit: usize,
-    ) -> Result<Option<(Tensor<1, Int>, Tensor<1, Int>)>, PublishedError> {
+    ) -> Result<Option<Labels>, PublishedError> {
         const NONE: i64 = -100;
         let Some(array) = self.get(name) else {
             return Ok(None);
@@ -92,8 +92,8 @@ impl Inputs {
         if let Some(item) = known.iter().find(|i| !(0..limit as i64).contains(&classes[**i])) {
             return Err(wrong(name, format!("{} is not in 0..{limit}", classes[*item])));
         }
-        let of_items = indices(known.iter().map(|item| classes[*item] as usize), &self.device);
-        Ok(Some((indices(known, &self.device), of_items)))
+        let classes = indices(known.iter().map(|item| classes[*item] as usize), &self.device);
+        Ok(Some(Labels { items: indices(known, &self.device), classes }))
     }
 
     /// A switch, off where absent.
@@ -112,6 +112,14 @@ impl Inputs {
             None => Ok(()),
         }
     }
+}
+
+/// Classes of some items of a batch.
+pub(super) struct Labels {
+    /// Which items have one, `[labelled]`.
+    pub items: Tensor<1, Int>,
+    /// `[labelled]`
+    pub classes: Tensor<1, Int>,
 }
 
 /// What the reference returns or keeps is its caller's choice; weft returns all that it has.
