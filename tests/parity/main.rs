@@ -10,8 +10,13 @@ use weft_model::published::{self, CLASSES, Config};
 
 use compare::{Differences, compare};
 
+/// Where cargo is called from, while the test runs in its crate's folder.
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
 fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/parity/fixtures")
+    workspace().join("tests/parity/fixtures")
 }
 
 /// The fixtures in a folder: it may be one itself.
@@ -54,7 +59,7 @@ fn committed_fixtures_agree() {
 #[test]
 fn fixtures_of_the_environment_agree() {
     match std::env::var_os("WEFT_PARITY_DIR") {
-        Some(folder) => check(Path::new(&folder)),
+        Some(folder) => check(&workspace().join(folder)),
         None => println!("skipped: WEFT_PARITY_DIR is not set"),
     }
 }

@@ -3,6 +3,7 @@
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 use weft_fusion::JointFusionConfig;
+use weft_model::folder::{read_model, write_model};
 use weft_model::{Model, ModelConfig, momentum, weights};
 use weft_nn::{NormPosition, TransformerConfig};
 use weft_text::TextEncoderConfig;
@@ -121,4 +122,23 @@ fn embeddings_have_unit_length() {
         let length: f32 = row.iter().map(|x| x * x).sum();
         assert!((length - 1.0).abs() < 1e-5);
     }
+}
+
+#[test]
+fn a_model_in_a_folder_comes_back_to_the_bit() {
+    let device = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
+    let model = config().init(9, 3, &device).unwrap();
+    write_model(&model, &config(), 9, folder.path()).unwrap();
+    let (back, sizes, vocab_size) = read_model(folder.path(), &device).unwrap();
+    assert_eq!((sizes, vocab_size), (config(), 9));
+    let again = tempfile::tempdir().unwrap();
+    write_model(&back, &config(), 9, again.path()).unwrap();
+    for file in ["config.json", "model.safetensors"] {
+        let bytes = |folder: &tempfile::TempDir| std::fs::read(folder.path().join(file)).unwrap();
+        assert!(bytes(&folder) == bytes(&again), "{file}");
+    }
+    std::fs::remove_file(folder.path().join("model.safetensors")).unwrap();
+    let error = read_model(folder.path(), &device).err().unwrap().to_string();
+    assert!(error.contains("model.safetensors"), "{error}");
 }
