@@ -11,17 +11,21 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
+from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoTokenizer
 
 from generate_models import make_fixture
 
 CAPTIONS = ["a woman surfing", "a red heart on fire with flames"]
 
 
+# These classes make a pooler unless told otherwise, which weft's encoders do not have.
+WITH_POOLER = ["vit", "deit", "bert", "roberta"]
+
+
 def load(folder):
-    model, report = AutoModel.from_pretrained(
-        folder, add_pooling_layer=False, output_loading_info=True
-    )
+    kind = AutoConfig.from_pretrained(folder).model_type
+    options = {"add_pooling_layer": False} if kind in WITH_POOLER else {}
+    model, report = AutoModel.from_pretrained(folder, output_loading_info=True, **options)
     problems = {what: names for what, names in report.items() if names}
     assert not problems, problems
     return model
