@@ -5,7 +5,9 @@ use std::path::Path;
 use burn::module::Module;
 use burn::tensor::{Device, Distribution, Tensor};
 use weft_fusion::JointFusionConfig;
-use weft_model::published::{self, Inputs, export_text, export_vision, start_text, start_vision};
+use weft_model::published::{
+    self, Config, Inputs, export_text, export_vision, start_text, start_vision,
+};
 use weft_model::weights;
 use weft_nn::init::seeded;
 use weft_nn::{Activation, AttentionMask, NormPosition, TransformerConfig};
@@ -82,11 +84,18 @@ fn image_encoders_come_back_as_they_were() {
         export_vision(&original, &config, folder.path()).unwrap();
         let text = std::fs::read_to_string(folder.path().join("config.json")).unwrap();
         assert!(text.contains(class), "{text}");
+        if class == "Dinov2Model" {
+            // The reference refuses 2.0.
+            let config: serde_json::Value = serde_json::from_str(&text).unwrap();
+            assert!(config["mlp_ratio"].is_u64(), "{text}");
+        }
         let other = vit(&config, 2);
         let (back, coverage) =
             start_vision(other.clone(), &config, folder.path(), &device()).unwrap();
         assert_eq!(coverage.missing.len() + coverage.unexpected.len(), 0, "{class}: {coverage}");
         assert!(coverage.reshaped.is_empty());
+        let base = Config::read(folder.path()).unwrap().base_class().unwrap();
+        published::open_as(&base, folder.path(), &device()).unwrap();
         let initial = parameters(&other);
         for ((name, found), (index, expected)) in
             parameters(&back).into_iter().zip(parameters(&original).into_iter().enumerate())
@@ -241,6 +250,11 @@ fn what_others_cannot_load_is_not_exported() {
     let causal = TextEncoderConfig { causal: true, ..bert(1) };
     let error = export_text(&text(&causal, 1), &causal, VOCABULARY, folder.path()).unwrap_err();
     assert!(error.to_string().contains("model.text: it is not BERT's"), "{error}");
+    let dino =
+        TransformerConfig { layer_scale: Some(1.0), mlp_ratio: 1.5, ..vision(12).transformer };
+    let dino = VitConfig { transformer: dino, ..vision(12) };
+    let error = export_vision(&vit(&dino, 1), &dino, folder.path()).unwrap_err();
+    assert!(error.to_string().contains("whole number of widths"), "{error}");
     let post = VitConfig { transformer: bert(1).transformer, ..vision(12) };
     let error = export_vision(&vit(&post, 1), &post, folder.path()).unwrap_err();
     assert!(error.to_string().contains("model.vision"), "{error}");

@@ -54,7 +54,7 @@ fn parts(class: &str, config: &Config) -> Result<Vec<String>> {
     if base == "CLIPModel" {
         return Ok(CLIP.map(str::to_string).to_vec());
     }
-    println!("read as {base}: what {class} puts on top is not used");
+    println!("read as {base}: what {class} has beside it is not used");
     Ok(vec![base])
 }
 

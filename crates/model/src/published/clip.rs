@@ -9,7 +9,7 @@ use weft_text::{TextEncoder, TextEncoderConfig, TextInput};
 use weft_vision::{Vit, VitConfig};
 
 use super::Published;
-use super::checkpoint::Dialect;
+use super::checkpoint::{Checkpoint, Dialect};
 use super::config::Config;
 use super::error::PublishedError;
 use super::io::{Inputs, Outputs, required};
@@ -138,25 +138,34 @@ fn text_names(sizes: &TextEncoderConfig) -> Names {
     names
 }
 
-/// The image encoder with its projection.
+/// The image encoder with the projection that may follow it.
 #[derive(Module, Debug)]
 pub struct ClipVision {
     pub encoder: Vit,
-    pub projection: Linear,
+    pub projection: Option<Linear>,
     patch_size: usize,
 }
 
 impl ClipVision {
-    pub(super) fn new(sizes: &VitConfig, output: usize, device: &Device) -> (Self, Names) {
+    /// Initial weights; `checkpoint` says whether there is a projection.
+    pub(super) fn new(
+        sizes: &VitConfig,
+        checkpoint: &Checkpoint,
+        device: &Device,
+    ) -> Result<(Self, Names), PublishedError> {
+        const PROJECTION: &str = "visual_projection.weight";
         let mut names = Names::default();
         names.nest("", "encoder.", vision_names(sizes));
-        names.linear("visual_projection", "projection", false);
-        let model = Self {
-            encoder: sizes.init(device),
-            projection: linear_without_bias(sizes.transformer.width, output, device),
-            patch_size: sizes.patch_size,
+        let projection = match checkpoint.has(PROJECTION) {
+            true => {
+                names.linear("visual_projection", "projection", false);
+                let (width, output) = (sizes.transformer.width, checkpoint.rows(PROJECTION)?);
+                Some(linear_without_bias(width, output, device))
+            }
+            false => None,
         };
-        (model, names)
+        let (encoder, patch_size) = (sizes.init(device), sizes.patch_size);
+        Ok((Self { encoder, projection, patch_size }, names))
     }
 }
 
@@ -169,7 +178,10 @@ impl Published for ClipVision {
         let class = first_token(last.clone()).reshape([batch, 1, width]);
         let pooled = first_token(self.encoder.stack.finish(class));
         let mut outputs = Outputs::default();
-        outputs.push("image_embeds", self.projection.forward(pooled));
+        match &self.projection {
+            Some(projection) => outputs.push("image_embeds", projection.forward(pooled)),
+            None => outputs.push("pooler_output", pooled),
+        }
         outputs.push("last_hidden_state", last);
         outputs.push_all("hidden_states", &states);
         Ok(outputs)

@@ -13,7 +13,7 @@ use super::config::activation_name;
 use super::error::PublishedError;
 use super::names::Names;
 use super::text::TextSizes;
-use super::vision::VisionKind;
+use super::vision::{VisionKind, dino_hidden};
 use super::{clip, named, parameters};
 
 /// Writes the image encoder as a ViT, as DINOv2 where it has layer scale, or as CLIP's where its
@@ -31,12 +31,12 @@ pub fn export_vision(vit: &Vit, sizes: &VitConfig, folder: &Path) -> Result<(), 
     }
     let (names, config) = match (transformer.layer_scale, sizes.embedding_norm) {
         (Some(_), true) => return fail("layer scale and a norm of the embeddings"),
-        (Some(_), false) if transformer.gated && !transformer.hidden().is_multiple_of(8) => {
-            return fail("DINOv2's gated networks have a multiple of 8 as hidden width");
-        }
         (Some(scale), false) if sizes.patch_bias => {
+            let Some(ratio) = dino_ratio(transformer) else {
+                return fail("DINOv2's hidden width is a whole number of widths");
+            };
             // Of several spellings the first is the published one.
-            (VisionKind::Dino.names(sizes, true).remove(0), dino_config(sizes, scale))
+            (VisionKind::Dino.names(sizes, true).remove(0), dino_config(sizes, scale, ratio))
         }
         (None, true) if !sizes.patch_bias => (clip::vision_names(sizes), clip_config(sizes)),
         (None, false) if sizes.patch_bias && !transformer.gated => {
@@ -148,14 +148,14 @@ fn vit_config(sizes: &VitConfig, kind: VisionKind) -> Value {
     )
 }
 
-fn dino_config(sizes: &VitConfig, scale: f64) -> Value {
+fn dino_config(sizes: &VitConfig, scale: f64, ratio: usize) -> Value {
     with(
         common("Dinov2Model", "dinov2", &sizes.transformer),
         json!({
             "image_size": image_size(sizes.image_size),
             "patch_size": sizes.patch_size,
             "num_channels": 3,
-            "mlp_ratio": dino_ratio(&sizes.transformer),
+            "mlp_ratio": ratio,
             "use_swiglu_ffn": sizes.transformer.gated,
             "qkv_bias": sizes.transformer.qkv_bias,
             "layerscale_value": scale,
@@ -166,9 +166,11 @@ fn dino_config(sizes: &VitConfig, scale: f64) -> Value {
     )
 }
 
-/// A gated network has two thirds of what the reference's ratio says.
-fn dino_ratio(transformer: &TransformerConfig) -> f64 {
-    if transformer.gated { transformer.mlp_ratio * 1.5 } else { transformer.mlp_ratio }
+/// The whole number that the reference's configuration holds, where there is one.
+fn dino_ratio(transformer: &TransformerConfig) -> Option<usize> {
+    let TransformerConfig { width, gated, .. } = *transformer;
+    let most = 2 * transformer.hidden() / width + 1;
+    (1..=most).find(|ratio| dino_hidden(width, *ratio as f64, gated) == transformer.hidden())
 }
 
 fn clip_config(sizes: &VitConfig) -> Value {

@@ -180,8 +180,8 @@ pub fn open_as(
         "CLIPVisionModelWithProjection" => {
             let config = clip::tower(&config, "vision_config")?;
             let checkpoint = Checkpoint::new(weights, &clip::DIALECT, clip::VISION_PROBE);
-            let output = checkpoint.rows("visual_projection.weight")?;
-            let (model, names) = ClipVision::new(&clip::vision_sizes(&config)?, output, device);
+            let (model, names) =
+                ClipVision::new(&clip::vision_sizes(&config)?, &checkpoint, device)?;
             load(model, vec![names], &checkpoint, &clip::DIALECT)
         }
         "CLIPTextModelWithProjection" => {

@@ -99,10 +99,7 @@ impl VisionKind {
         if self != VisionKind::Dino {
             return Ok(config.number("intermediate_size", 3072)? as f64 / width as f64);
         }
-        let hidden = (width as f64 * config.float("mlp_ratio", 4.0)?) as usize;
-        // Two thirds of the plain network's, rounded up to a multiple of eight.
-        let hidden = if gated { (hidden * 2 / 3).next_multiple_of(8) } else { hidden };
-        Ok(hidden as f64 / width as f64)
+        Ok(dino_hidden(width, config.float("mlp_ratio", 4.0)?, gated) as f64 / width as f64)
     }
 
     /// Names of the encoder's parameters in each spelling: versions of the reference store the two
@@ -147,6 +144,13 @@ impl VisionKind {
         names.norm("layernorm", "stack.norm");
         names
     }
+}
+
+/// Hidden width of DINOv2's feed-forward network. A gated one has two thirds of the plain one's,
+/// rounded up to a multiple of eight.
+pub(super) fn dino_hidden(width: usize, ratio: f64, gated: bool) -> usize {
+    let hidden = (width as f64 * ratio) as usize;
+    if gated { (hidden * 2 / 3).next_multiple_of(8) } else { hidden }
 }
 
 /// Sides of a picture, without what no whole patch covers.
