@@ -36,7 +36,7 @@ const fn entry(
     Command { name, action, usage, summary }
 }
 
-const COMMANDS: [Command; 11] = [
+const COMMANDS: [Command; 13] = [
     entry("train", Action::Weft, "train [ARGS]", "train a model from a recipe"),
     entry("eval", Action::Weft, "eval [ARGS]", "measure a trained model on a task"),
     entry("search", Action::Weft, "search [ARGS]", "find pictures for a sentence"),
@@ -47,7 +47,9 @@ const COMMANDS: [Command; 11] = [
         "verify [ARGS]",
         "hold a finished run to its recipe's [expected]",
     ),
-    entry("data", Action::Weft, "data [ARGS]", "inspect and prepare data sets"),
+    entry("data", Action::Weft, "data [ARGS]", "inspect a data set, or get published weights"),
+    entry("import", Action::Weft, "import PATH", "read published weights"),
+    entry("export", Action::Weft, "export [ARGS]", "write a model for other libraries"),
     entry("doctor", Action::Doctor, "doctor [ARGS]", "check toolchain, drivers and device"),
     entry("test", Action::Test, "test [ARGS]", "run all tests; ARGS select among them"),
     entry("bench", Action::Bench, "bench [ARGS]", "run the benchmarks"),
@@ -90,7 +92,7 @@ pub fn help() -> String {
     }
     let backends = Backend::names();
     text.push_str(&format!(
-        "\ntrain, eval, search, embed, data and doctor build `weft` first and pass ARGS on to it;\n\
+        "\nAll but test, bench, ci and help build `weft` first and pass ARGS on to it;\n\
          `cargo xtask train --help` lists them. `--backend {backends}` chooses what to build for\n\
          (default: {}).\n",
         Backend::default().feature(),
