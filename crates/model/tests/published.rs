@@ -326,6 +326,22 @@ fn blip_masks_the_picture_where_the_reference_did() {
 }
 
 #[test]
+fn texts_that_do_not_fit_are_refused() {
+    let (folder, config) = (tempfile::tempdir().unwrap(), bert(1));
+    export_text(&text(&config, 1), &config, VOCABULARY, folder.path()).unwrap();
+    let (model, _) = published::open(folder.path(), &device()).unwrap();
+    let run = |ids: Vec<i64>| {
+        let ids = Array { shape: vec![1, ids.len()], data: Data::Int(ids) };
+        model.forward(&Inputs::new([("input_ids".into(), ids)].into(), &device()))
+    };
+    assert!(run(vec![2; 12]).is_ok());
+    let error = run(vec![2; 13]).err().unwrap().to_string();
+    assert_eq!(error, "input input_ids: 13 tokens, but positions for 12");
+    let error = run(vec![2, VOCABULARY as i64]).err().unwrap().to_string();
+    assert_eq!(error, "input input_ids: 23 is not in 0..23");
+}
+
+#[test]
 fn masks_of_keys_go_together() {
     let hidden = |rows: Vec<bool>| {
         AttentionMask::padding(Tensor::from_data(

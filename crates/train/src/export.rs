@@ -1,18 +1,24 @@
 //! A trained model as folders that others load.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use burn::tensor::Device;
 use weft_data::tokenizer::Tokenizer;
 use weft_model::folder::write_model;
 use weft_model::published::{PublishedError, export_text, export_vision};
 
 use crate::checkpoint::Checkpoint;
+use crate::run_dir::folder_atomically;
+
+const VISION: &str = "vision";
+const TEXT: &str = "text";
+const WHOLE: &str = "model";
 
 /// What was written, and what could not be.
 pub struct Exported {
-    pub folders: Vec<PathBuf>,
+    /// Folders in the one that was asked for.
+    pub folders: Vec<&'static str>,
     /// Encoders that the reference library has no class for, and why.
     pub left_out: Vec<String>,
 }
@@ -25,8 +31,10 @@ pub struct Exported {
 ///
 /// Where the checkpoint cannot be read, `out` holds something, or a file cannot be written.
 pub fn export(checkpoint: &Checkpoint, out: &Path, device: &Device) -> Result<Exported> {
-    let occupied = out.exists() && std::fs::read_dir(out)?.next().is_some();
-    ensure!(!occupied, "{}: there is something already", out.display());
+    folder_atomically(out, |out| write_all(checkpoint, out, device))
+}
+
+fn write_all(checkpoint: &Checkpoint, out: &Path, device: &Device) -> Result<Exported> {
     let recipe = checkpoint.recipe()?;
     let tokenizer = checkpoint.tokenizer()?;
     let preprocess = checkpoint.preprocess()?.to_hf()?;
@@ -35,32 +43,37 @@ pub fn export(checkpoint: &Checkpoint, out: &Path, device: &Device) -> Result<Ex
     let mut model = recipe.model.init(vocab_size, recipe.seed, &device)?;
     checkpoint.load_model(&mut model)?;
 
-    let [vision, text, whole] = ["vision", "text", "model"].map(|part| out.join(part));
+    let [vision, text, whole] = [VISION, TEXT, WHOLE].map(|part| out.join(part));
     let mut exported = Exported { folders: vec![], left_out: vec![] };
     let backbone = &model.backbone;
-    if exported.takes(&vision, export_vision(&backbone.vision, &recipe.model.vision, &vision))? {
+    if exported.takes(VISION, export_vision(&backbone.vision, &recipe.model.vision, &vision))? {
         write_preprocess(&vision, &preprocess)?;
     }
     let sizes = &recipe.model.text;
-    if exported.takes(&text, export_text(&backbone.text, sizes, vocab_size, &text))? {
+    if exported.takes(TEXT, export_text(&backbone.text, sizes, vocab_size, &text))? {
         write_tokenizer(&text, &tokenizer)?;
     }
     write_model(&model, &recipe.model, vocab_size, &whole)?;
     write_preprocess(&whole, &preprocess)?;
     write_tokenizer(&whole, &tokenizer)?;
-    exported.folders.push(whole);
+    exported.folders.push(WHOLE);
     Ok(exported)
 }
 
 impl Exported {
     /// Whether a part was written.
-    fn takes(&mut self, folder: &Path, result: Result<(), PublishedError>) -> Result<bool> {
+    fn takes(&mut self, part: &'static str, result: Result<(), PublishedError>) -> Result<bool> {
         match result {
-            Ok(()) => self.folders.push(folder.into()),
-            Err(PublishedError::Sizes { source, .. }) => self.left_out.push(source.to_string()),
-            Err(other) => return Err(other.into()),
+            Ok(()) => {
+                self.folders.push(part);
+                Ok(true)
+            }
+            Err(PublishedError::Sizes { source, .. }) => {
+                self.left_out.push(source.to_string());
+                Ok(false)
+            }
+            Err(other) => Err(other.into()),
         }
-        Ok(self.folders.iter().any(|written| written == folder))
     }
 }
 

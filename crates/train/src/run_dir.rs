@@ -112,6 +112,39 @@ impl RunDir {
     }
 }
 
+/// Makes the folder `out`, which must not exist or be empty, by `fill`: it is written aside and
+/// renamed, so that it is there whole or not at all.
+///
+/// # Errors
+///
+/// When `out` holds something, `fill` fails, or the folder cannot be written.
+pub fn folder_atomically<T>(out: &Path, fill: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
+    let context = || out.display().to_string();
+    if out.exists() && fs::read_dir(out).with_context(context)?.next().is_some() {
+        bail!("{}: there is something already", out.display());
+    }
+    let Some(name) = out.file_name() else {
+        bail!("{}: expected the name of a folder", out.display());
+    };
+    let aside = out.with_file_name(format!(".{}.partial", name.to_string_lossy()));
+    // What is left of one that was killed.
+    if aside.exists() {
+        fs::remove_dir_all(&aside).with_context(context)?;
+    }
+    fs::create_dir_all(&aside).with_context(context)?;
+    let filled = fill(&aside);
+    if filled.is_err() {
+        // The first error is the one to tell.
+        let _ = fs::remove_dir_all(&aside);
+        return filled;
+    }
+    if out.exists() {
+        fs::remove_dir(out).with_context(context)?;
+    }
+    fs::rename(&aside, out).with_context(context)?;
+    filled
+}
+
 /// Writes a file aside and renames it, so that a reader finds the old one or the new one whole.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     let aside = path.with_extension("tmp");

@@ -56,7 +56,7 @@ impl SentenceEncoder {
             "BertModel" => 0,
             _ => config.optional("pad_token_id", Some(1))?.map_or(0, |id| id + 1),
         };
-        let positions = config.number("max_position_embeddings", 512)? - reserved;
+        let positions = config.number("max_position_embeddings", 512)?.saturating_sub(reserved);
         let length = json(&folder.join("sentence_bert_config.json"))?;
         let length = length.as_ref().and_then(|config| config["max_seq_length"].as_u64());
         let max_tokens = length.map_or(positions, |length| positions.min(length as usize));

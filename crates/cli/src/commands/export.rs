@@ -24,7 +24,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         .context("train a model first, or name another with --checkpoint")?;
     let exported = export(&checkpoint, &args.out, &Backend::Cpu.device()?)?;
     for folder in &exported.folders {
-        println!("{}", folder.display());
+        println!("{}", args.out.join(folder).display());
     }
     for reason in &exported.left_out {
         println!("left out: {reason}");

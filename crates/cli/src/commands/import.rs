@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use weft_data::packages;
 use weft_model::folder::{MODEL_TYPE, read_model};
 use weft_model::published::{self, CLASSES, Config, Coverage};
+use weft_train::run_dir::folder_atomically;
 use weft_weights::Weights;
 
 use crate::backend::Backend;
@@ -39,7 +40,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     print!("{}", report(&coverage));
     coverage.complete(&folder, &args.allow_missing)?;
     if let Some(out) = &args.out {
-        convert(&folder, out)?;
+        folder_atomically(out, |out| convert(&folder, out))?;
         println!("written to {}", out.display());
     }
     Ok(ExitCode::SUCCESS)
@@ -97,9 +98,6 @@ fn report(coverage: &Coverage) -> String {
 
 /// Writes all tensors as f32 safetensors, and copies the JSON and text files beside them.
 fn convert(folder: &Path, out: &Path) -> Result<()> {
-    let occupied = out.exists() && std::fs::read_dir(out)?.next().is_some();
-    ensure!(!occupied, "{}: there is something already", out.display());
-    std::fs::create_dir_all(out).with_context(|| out.display().to_string())?;
     for entry in std::fs::read_dir(folder).with_context(|| folder.display().to_string())? {
         let path = entry?.path();
         let extension = path.extension().and_then(|extension| extension.to_str());

@@ -60,6 +60,8 @@ pub struct BridgeTower {
     pub itc: Option<Contrast>,
     bridged: bool,
     vocab_size: usize,
+    positions: usize,
+    padding: Option<usize>,
     patch_size: usize,
 }
 
@@ -265,6 +267,8 @@ impl BridgeTower {
             itc,
             bridged,
             vocab_size: sizes.text.vocab_size,
+            positions: sizes.text.encoder.max_tokens,
+            padding: sizes.text.padding(),
             patch_size: sizes.vision.patch_size,
         };
         Ok((model, names))
@@ -372,7 +376,7 @@ fn contrast(width: usize, output: usize, names: &mut Names, device: &Device) -> 
 
 impl Published for BridgeTower {
     fn run(&self, inputs: &Inputs) -> Result<Outputs, PublishedError> {
-        let ids = required("input_ids", inputs.ids("input_ids", self.vocab_size)?)?;
+        let ids = inputs.texts(self.vocab_size, self.positions, self.padding)?;
         let padding = inputs.mask("attention_mask")?;
         // The reference's forward pass takes these and makes no use of them.
         inputs.get("token_type_ids");

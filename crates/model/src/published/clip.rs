@@ -235,7 +235,7 @@ impl ClipText {
 
 impl Published for ClipText {
     fn run(&self, inputs: &Inputs) -> Result<Outputs, PublishedError> {
-        let ids = required("input_ids", inputs.ids("input_ids", self.vocab_size)?)?;
+        let ids = inputs.texts(self.vocab_size, self.positions, None)?;
         let [batch, tokens] = ids.dims();
         let host = required("input_ids", inputs.get("input_ids"))?.ints("input_ids")?;
         let rows =

@@ -52,6 +52,28 @@ impl Inputs {
         Ok(Some(Tensor::from_data(TensorData::new(ids.to_vec(), shape), &self.device)))
     }
 
+    /// `input_ids`, which must be there and fit into `positions` rows of a position table. With
+    /// `padding`, positions are counted behind that token's id and without such tokens.
+    pub(super) fn texts(
+        &self,
+        vocab_size: usize,
+        positions: usize,
+        padding: Option<usize>,
+    ) -> Result<Tensor<2, Int>, PublishedError> {
+        const NAME: &str = "input_ids";
+        let ids = required(NAME, self.ids(NAME, vocab_size)?)?;
+        let [_, tokens] = ids.dims();
+        let host = required(NAME, self.get(NAME))?.ints(NAME)?;
+        let counted = |id: &&i64| padding.is_none_or(|padding| **id != padding as i64);
+        let lengths = host.chunks(tokens.max(1)).map(|row| row.iter().filter(counted).count());
+        let (longest, room) =
+            (lengths.max().unwrap_or(0), positions.saturating_sub(padding.map_or(0, |id| id + 1)));
+        if longest > room && self.get("position_ids").is_none() {
+            return Err(wrong(NAME, format!("{longest} tokens, but positions for {room}")));
+        }
+        Ok(ids)
+    }
+
     /// Floats.
     pub(super) fn floats<const D: usize>(
         &self,

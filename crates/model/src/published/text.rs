@@ -10,7 +10,7 @@ use super::Published;
 use super::checkpoint::{Checkpoint, Dialect};
 use super::config::Config;
 use super::error::PublishedError;
-use super::io::{Inputs, Outputs, required, wrong};
+use super::io::{Inputs, Outputs, wrong};
 use super::names::Names;
 
 pub(super) const DIALECT: Dialect = Dialect {
@@ -153,6 +153,11 @@ impl TextSizes {
         Self { encoder, vocab_size, ignores_memory_mask: false }
     }
 
+    /// The padding token behind whose id positions begin, where they do.
+    pub(super) fn padding(&self) -> Option<usize> {
+        self.encoder.padding_id.filter(|_| self.encoder.positions == Positions::AfterPadding)
+    }
+
     /// Names of the encoder's parameters.
     pub(super) fn names(&self) -> Names {
         let mut names = Names::default();
@@ -215,6 +220,8 @@ pub struct TextModel {
     vocab_size: usize,
     types: usize,
     positions: usize,
+    /// The padding token behind whose id positions begin, where they do.
+    padding: Option<usize>,
     ignores_memory_mask: bool,
 }
 
@@ -238,6 +245,7 @@ impl TextModel {
             vocab_size: sizes.vocab_size,
             types: sizes.encoder.token_types,
             positions: sizes.encoder.max_tokens,
+            padding: sizes.padding(),
             ignores_memory_mask: sizes.ignores_memory_mask,
         };
         (model, names)
@@ -247,7 +255,7 @@ impl TextModel {
 impl Published for TextModel {
     fn run(&self, inputs: &Inputs) -> Result<Outputs, PublishedError> {
         let input = TextInput {
-            ids: required("input_ids", inputs.ids("input_ids", self.vocab_size)?)?,
+            ids: inputs.texts(self.vocab_size, self.positions, self.padding)?,
             types: inputs.ids("token_type_ids", self.types)?,
             positions: inputs.ids("position_ids", self.positions)?,
         };

@@ -13,7 +13,7 @@ use super::Published;
 use super::checkpoint::{Checkpoint, Dialect};
 use super::config::Config;
 use super::error::PublishedError;
-use super::io::{Inputs, Outputs, numbers, required, wrong};
+use super::io::{Inputs, Outputs, numbers, wrong};
 use super::names::{Names, Patch};
 use super::text::embeddings;
 use super::vision::{check, image_size, patch_size, pictures, vit_block};
@@ -44,6 +44,7 @@ pub struct Vilt {
 struct Sizes {
     vision: VitConfig,
     vocab_size: usize,
+    positions: usize,
     types: usize,
     modalities: usize,
     /// Patches that are kept; all of the largest picture where absent.
@@ -97,6 +98,7 @@ impl Vilt {
             sizes: Sizes {
                 vision,
                 vocab_size: text.vocab_size,
+                positions: text.max_tokens,
                 types: text.token_types,
                 modalities,
                 most_patches: most_patches(config)?,
@@ -244,7 +246,7 @@ impl Published for Vilt {
     fn run(&self, inputs: &Inputs) -> Result<Outputs, PublishedError> {
         let sizes = &self.sizes;
         let device = inputs.device();
-        let ids = required("input_ids", inputs.ids("input_ids", sizes.vocab_size)?)?;
+        let ids = inputs.texts(sizes.vocab_size, sizes.positions, None)?;
         let [batch, tokens] = ids.dims();
         let types = inputs.ids("token_type_ids", sizes.types)?;
         let text = self.text.forward(&TextInput { ids, types, positions: None }) + self.modality(0);
