@@ -8,6 +8,7 @@ pub mod attention;
 pub mod cross_entropy;
 #[cfg(feature = "flex")]
 pub mod flex;
+pub mod fused;
 pub mod gelu;
 pub mod layer_norm;
 pub mod mean;
@@ -15,6 +16,7 @@ pub mod normalize;
 
 pub use attention::{attention, attention_with_weights};
 pub use cross_entropy::{cross_entropy, cross_entropy_soft};
+pub use fused::{fused, set_fused};
 pub use gelu::gelu;
 pub use layer_norm::{layer_norm, standardize};
 pub use mean::mean;

@@ -83,6 +83,10 @@ pub struct TrainConfig {
     /// Pair captions with other pictures: the control experiment, in which nothing can be learned.
     #[serde(default)]
     pub shuffle_pairs: bool,
+    /// Whether fused kernels are used where the backend has them; without, every operation is
+    /// composed of Burn's. For comparing the two: results differ by rounding alone.
+    #[serde(default = "yes")]
+    pub fused: bool,
 }
 
 /// The `[optimizer]` table: AdamW with linear warm-up and cosine decay.
@@ -181,6 +185,10 @@ pub struct Measured {
     /// How far below `min` a run may fall and still be as expected: two standard errors of a split
     /// of this size.
     pub tolerance: f64,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn one() -> usize {

@@ -27,6 +27,7 @@ type Figure = (&'static str, f64);
 
 impl Stepper {
     pub fn new(recipe: &Recipe, device: &Device) -> Self {
+        weft_kernels::set_fused(recipe.train.fused);
         Self {
             recipe: recipe.clone(),
             objectives: recipe.objectives.build(),

@@ -14,8 +14,11 @@ use burn::backend::flex::FlexTensor;
 use burn::backend::{DispatchTensor, DispatchTensorKind, TensorMetadata};
 use burn::tensor::{DType, TensorData};
 
-/// Whether a tensor is one of f32 on Flex, with or without autodiff.
+/// Whether the fused kernels take a tensor: one of f32 on Flex, with or without autodiff.
 pub(crate) fn takes(tensor: &DispatchTensor) -> bool {
+    if !crate::fused() {
+        return false;
+    }
     let on_flex = match &tensor.kind {
         DispatchTensorKind::Flex(_) => true,
         DispatchTensorKind::Autodiff(inner) => matches!(**inner, DispatchTensorKind::Flex(_)),
