@@ -1,5 +1,8 @@
 //! Scaled dot-product attention.
 
+#[cfg(feature = "flex")]
+pub mod extension;
+
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
 
@@ -25,9 +28,9 @@ pub fn attention(
     check(&q, &k, &v, heads, bias.as_ref());
     #[cfg(feature = "flex")]
     {
-        use crate::flex::attention::AttentionOps;
         use crate::flex::takes;
         use burn::backend::Dispatch;
+        use extension::AttentionOps;
 
         let [_, keys, _] = k.dims();
         // Without padding the bias is a row of zeros, which costs nothing beside the scores.

@@ -1,5 +1,8 @@
 //! The Gaussian error linear unit.
 
+#[cfg(feature = "flex")]
+pub mod extension;
+
 use burn::tensor::Tensor;
 use burn::tensor::activation;
 
@@ -12,8 +15,8 @@ use burn::tensor::activation;
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     #[cfg(feature = "flex")]
     {
-        use crate::flex::gelu::GeluOps;
         use burn::backend::Dispatch;
+        use extension::GeluOps;
 
         let x = x.into_dispatch();
         if crate::flex::takes(&x) {

@@ -1,5 +1,8 @@
 //! Layer norm, and standardising each row.
 
+#[cfg(feature = "flex")]
+pub mod extension;
+
 use burn::tensor::Tensor;
 use burn::tensor::module;
 
@@ -19,9 +22,9 @@ pub fn layer_norm<const D: usize>(
     assert_eq!(x.dims()[D - 1..], beta.dims(), "the width of beta");
     #[cfg(feature = "flex")]
     {
-        use crate::flex::layer_norm::LayerNormOps;
         use crate::flex::takes;
         use burn::backend::Dispatch;
+        use extension::LayerNormOps;
 
         let [x, gamma, beta] = [x.into_dispatch(), gamma.into_dispatch(), beta.into_dispatch()];
         if takes(&x) && takes(&gamma) && takes(&beta) {

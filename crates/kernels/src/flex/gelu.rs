@@ -2,29 +2,16 @@
 
 use std::mem::MaybeUninit;
 
-use burn::backend::autodiff::checkpoint::base::Checkpointer;
-use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
-use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::Flex;
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, Backend, Flex, backend_extension};
 use rayon::prelude::*;
 
 use super::simd::{exp_nonpositive, fma, vectorised, written};
 use super::{contiguous, numbers, tensor};
+use crate::gelu::extension::GeluOps;
 
 /// Numbers one task works on: 64 KiB, enough to pay for the task.
 const CHUNK: usize = 1 << 14;
-
-/// Backends that have GELU in one pass.
-#[backend_extension(Flex, Autodiff)]
-pub trait GeluOps: Backend {
-    /// `x Phi(x)`
-    fn gelu_forward(x: FloatTensor<Self>) -> FloatTensor<Self>;
-
-    /// `gradient (Phi(x) + x phi(x))`
-    fn gelu_backward(x: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self>;
-}
 
 impl GeluOps for Flex {
     fn gelu_forward(x: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -99,32 +86,4 @@ fn normal_cdf<const FMA: bool>(x: f32) -> f32 {
     let tail = 0.5 * exp_nonpositive::<FMA>(-a * p);
     let tail = if a > LARGEST { 0.0 } else { tail };
     if x < 0.0 { tail } else { 1.0 - tail }
-}
-
-#[derive(Debug)]
-struct Gelu;
-
-impl<B: GeluOps> Backward<B, 1> for Gelu {
-    type State = B::FloatTensorPrimitive;
-
-    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let gradient = grads.consume::<B>(&ops.node);
-        if let [Some(x)] = ops.parents {
-            grads.register::<B>(x.id, <B as GeluOps>::gelu_backward(ops.state, gradient));
-        }
-    }
-}
-
-impl<B: GeluOps, C: CheckpointStrategy> GeluOps for Autodiff<B, C> {
-    fn gelu_forward(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        let (x, node) = x.into_parts();
-        match Gelu.prepare::<C>([node]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish(x.clone(), <B as GeluOps>::gelu_forward(x)),
-            OpsKind::UnTracked(prep) => prep.finish(<B as GeluOps>::gelu_forward(x)),
-        }
-    }
-
-    fn gelu_backward(_x: FloatTensor<Self>, _gradient: FloatTensor<Self>) -> FloatTensor<Self> {
-        unimplemented!("there is no second derivative")
-    }
 }

@@ -2,41 +2,17 @@
 
 use std::mem::MaybeUninit;
 
-use burn::backend::autodiff::checkpoint::base::Checkpointer;
-use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
-use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::Flex;
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, Backend, Flex, backend_extension};
 use rayon::prelude::*;
 
 use super::simd::{dot, fma, sum_of, vectorised, written};
 use super::{contiguous, numbers, tensor};
+use crate::layer_norm::extension::LayerNormOps;
 
 /// Rows one task works on. The gradients of scale and shift are summed within a chunk, then over
 /// chunks, so their bits depend on this number but not on the threads.
 const CHUNK: usize = 64;
-
-/// Backends that have layer norm in one pass.
-#[backend_extension(Flex, Autodiff)]
-pub trait LayerNormOps: Backend {
-    /// `(x - mean(x)) / sqrt(var(x) + epsilon) gamma + beta` over the last dimension.
-    fn layer_norm_forward(
-        x: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        epsilon: f64,
-    ) -> FloatTensor<Self>;
-
-    /// The gradients of `x`, `gamma` and `beta`. With `y = (x - mean(x)) / deviation` and `h =
-    /// gradient gamma`, that of `x` is `(h - mean(h) - y mean(h y)) / deviation`.
-    fn layer_norm_backward(
-        x: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        gradient: FloatTensor<Self>,
-        epsilon: f64,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
-}
 
 impl LayerNormOps for Flex {
     fn layer_norm_forward(
@@ -175,53 +151,5 @@ fn backward_body<const FMA: bool>(
         for ((dx, &h), &y) in dx.iter_mut().zip(&hs).zip(&ys) {
             dx.write(fma::<FMA>(-y, mean_hy, h - mean_h) * inverse);
         }
-    }
-}
-
-#[derive(Debug)]
-struct LayerNorm;
-
-impl<B: LayerNormOps> Backward<B, 3> for LayerNorm {
-    /// `x`, `gamma`, epsilon
-    type State = (B::FloatTensorPrimitive, B::FloatTensorPrimitive, f64);
-
-    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let gradient = grads.consume::<B>(&ops.node);
-        let (x, gamma, epsilon) = ops.state;
-        let (dx, dgamma, dbeta) = B::layer_norm_backward(x, gamma, gradient, epsilon);
-        for (parent, gradient) in ops.parents.into_iter().zip([dx, dgamma, dbeta]) {
-            if let Some(parent) = parent {
-                grads.register::<B>(parent.id, gradient);
-            }
-        }
-    }
-}
-
-impl<B: LayerNormOps, C: CheckpointStrategy> LayerNormOps for Autodiff<B, C> {
-    fn layer_norm_forward(
-        x: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        epsilon: f64,
-    ) -> FloatTensor<Self> {
-        let (x, x_node) = x.into_parts();
-        let (gamma, gamma_node) = gamma.into_parts();
-        let (beta, beta_node) = beta.into_parts();
-        match LayerNorm.prepare::<C>([x_node, gamma_node, beta_node]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish(
-                (x.clone(), gamma.clone(), epsilon),
-                B::layer_norm_forward(x, gamma, beta, epsilon),
-            ),
-            OpsKind::UnTracked(prep) => prep.finish(B::layer_norm_forward(x, gamma, beta, epsilon)),
-        }
-    }
-
-    fn layer_norm_backward(
-        _x: FloatTensor<Self>,
-        _gamma: FloatTensor<Self>,
-        _gradient: FloatTensor<Self>,
-        _epsilon: f64,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        unimplemented!("there is no second derivative")
     }
 }

@@ -1,0 +1,77 @@
+//! Layer norm as an extension of Burn's backends, and its place in the autodiff graph.
+
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, backend_extension};
+
+/// Backends that have layer norm in one pass.
+#[backend_extension(Flex, Autodiff)]
+pub trait LayerNormOps: Backend {
+    /// `(x - mean(x)) / sqrt(var(x) + epsilon) gamma + beta` over the last dimension.
+    fn layer_norm_forward(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> FloatTensor<Self>;
+
+    /// The gradients of `x`, `gamma` and `beta`. With `y = (x - mean(x)) / deviation` and `h =
+    /// gradient gamma`, that of `x` is `(h - mean(h) - y mean(h y)) / deviation`.
+    fn layer_norm_backward(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+}
+
+#[derive(Debug)]
+struct LayerNorm;
+
+impl<B: LayerNormOps> Backward<B, 3> for LayerNorm {
+    /// `x`, `gamma`, epsilon
+    type State = (B::FloatTensorPrimitive, B::FloatTensorPrimitive, f64);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = grads.consume::<B>(&ops.node);
+        let (x, gamma, epsilon) = ops.state;
+        let (dx, dgamma, dbeta) = B::layer_norm_backward(x, gamma, gradient, epsilon);
+        for (parent, gradient) in ops.parents.into_iter().zip([dx, dgamma, dbeta]) {
+            if let Some(parent) = parent {
+                grads.register::<B>(parent.id, gradient);
+            }
+        }
+    }
+}
+
+impl<B: LayerNormOps, C: CheckpointStrategy> LayerNormOps for Autodiff<B, C> {
+    fn layer_norm_forward(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> FloatTensor<Self> {
+        let (x, x_node) = x.into_parts();
+        let (gamma, gamma_node) = gamma.into_parts();
+        let (beta, beta_node) = beta.into_parts();
+        match LayerNorm.prepare::<C>([x_node, gamma_node, beta_node]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish(
+                (x.clone(), gamma.clone(), epsilon),
+                B::layer_norm_forward(x, gamma, beta, epsilon),
+            ),
+            OpsKind::UnTracked(prep) => prep.finish(B::layer_norm_forward(x, gamma, beta, epsilon)),
+        }
+    }
+
+    fn layer_norm_backward(
+        _x: FloatTensor<Self>,
+        _gamma: FloatTensor<Self>,
+        _gradient: FloatTensor<Self>,
+        _epsilon: f64,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        unimplemented!("there is no second derivative")
+    }
+}
