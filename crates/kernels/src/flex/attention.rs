@@ -12,6 +12,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
 use rayon::prelude::*;
 
+use super::product::{View, product, resized};
 use super::simd::{dot, exp_nonpositive, max, sum_of, vectorised, written};
 use super::{contiguous, numbers, tensor};
 use crate::attention::extension::AttentionOps;
@@ -164,32 +165,6 @@ impl Sizes {
     }
 }
 
-/// The first `len` numbers of a buffer that grows when it must.
-fn resized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
-    if buffer.len() < len {
-        buffer.resize(len, 0.0);
-    }
-    &mut buffer[..len]
-}
-
-/// A matrix in memory that somebody else owns. Strides are in numbers.
-#[derive(Clone, Copy)]
-struct View {
-    start: *mut f32,
-    row: isize,
-    column: isize,
-}
-
-impl View {
-    fn of(rows: &mut [f32], width: usize) -> Self {
-        Self { start: rows.as_mut_ptr(), row: width as isize, column: 1 }
-    }
-
-    fn transposed(self) -> Self {
-        Self { row: self.column, column: self.row, ..self }
-    }
-}
-
 /// A tensor `[batch, tokens, width]` to read, in whatever order it lies in memory.
 struct Input<'a> {
     numbers: &'a [f32],
@@ -236,39 +211,6 @@ impl Output {
         let [items, tokens, heads] = self.strides;
         let start = self.start.wrapping_add(item * items + head * heads);
         View { start, row: tokens as isize, column: 1 }
-    }
-}
-
-/// `out = scale a b`, with `a` `[m, k]` and `b` `[k, n]`, on this thread. `out` is not read.
-///
-/// # Safety
-///
-/// The views must reach only memory that lives, nobody else may use `out`'s meanwhile, and it must
-/// not overlap the others'.
-unsafe fn product([m, n, k]: [usize; 3], scale: f32, a: View, b: View, out: View) {
-    // SAFETY: the caller's.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            out.start,
-            out.column,
-            out.row,
-            false,
-            a.start.cast_const(),
-            a.column,
-            a.row,
-            b.start.cast_const(),
-            b.column,
-            b.row,
-            0.0,
-            scale,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
     }
 }
 

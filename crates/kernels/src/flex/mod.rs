@@ -8,6 +8,7 @@
 pub mod attention;
 pub mod gelu;
 pub mod layer_norm;
+mod product;
 mod simd;
 
 use burn::backend::flex::FlexTensor;
