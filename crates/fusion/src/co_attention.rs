@@ -1,13 +1,12 @@
 //! Two streams that attend to one another: METER's fusion encoder, and BridgeTower's.
 
 use burn::module::{Module, Param};
-use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use weft_nn::init::{linear, normal};
 use weft_nn::{
-    AttentionMask, ConfigError, LayerNorm, LayerNormConfig, Memory, Pooler, TransformerBlock,
-    TransformerConfig,
+    AttentionMask, ConfigError, LayerNorm, LayerNormConfig, Linear, Memory, Pooler,
+    TransformerBlock, TransformerConfig,
 };
 
 use crate::bridge::{Bridge, BridgeKind};

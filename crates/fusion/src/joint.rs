@@ -1,11 +1,10 @@
 //! MAMO's fusion encoder: self-attention over patches and words together.
 
 use burn::module::{Module, Param};
-use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use weft_nn::init::{linear, normal};
-use weft_nn::{AttentionMask, ConfigError, TransformerConfig, TransformerStack};
+use weft_nn::{AttentionMask, ConfigError, Linear, TransformerConfig, TransformerStack};
 
 /// What the fused class token starts from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -11,6 +11,7 @@ pub mod flex;
 pub mod fused;
 pub mod gelu;
 pub mod layer_norm;
+pub mod linear;
 pub mod mean;
 pub mod normalize;
 
@@ -19,5 +20,6 @@ pub use cross_entropy::{cross_entropy, cross_entropy_soft};
 pub use fused::{fused, set_fused};
 pub use gelu::gelu;
 pub use layer_norm::{layer_norm, standardize};
+pub use linear::{linear, linear_gelu};
 pub use mean::mean;
 pub use normalize::l2_normalize;

@@ -1,11 +1,10 @@
 //! The part of a model that has a momentum twin.
 
 use burn::module::Module;
-use burn::nn::Linear;
 use burn::tensor::Tensor;
 use weft_fusion::JointFusion;
 use weft_kernels::l2_normalize;
-use weft_nn::first_token;
+use weft_nn::{Linear, first_token};
 use weft_text::TextEncoder;
 use weft_vision::Vit;
 

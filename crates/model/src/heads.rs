@@ -1,10 +1,10 @@
 //! What pre-training puts on top of the encoders.
 
 use burn::module::{Module, Param};
-use burn::nn::{Initializer, Linear};
+use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor};
 use weft_nn::init::linear;
-use weft_nn::{Activation, FeedForward, LayerNorm, LayerNormConfig};
+use weft_nn::{Activation, FeedForward, LayerNorm, LayerNormConfig, Linear};
 
 /// The heads of the pre-training objectives.
 #[derive(Module, Debug)]
@@ -65,7 +65,7 @@ impl MlmHead {
     /// - `word_embeddings`: `[vocab_size, embedding_width]`
     /// - output: `[items, vocab_size]`
     pub fn forward(&self, x: Tensor<2>, word_embeddings: Tensor<2>) -> Tensor<2> {
-        let x = self.norm.forward(self.activation.forward(self.transform.forward(x)));
+        let x = self.norm.forward(self.transform.forward_activated(x, self.activation));
         x.matmul(word_embeddings.transpose()) + self.bias.val().unsqueeze_dim::<2>(0)
     }
 }

@@ -1,11 +1,12 @@
 //! Multi-head attention.
 
 use burn::module::Module;
-use burn::nn::{Dropout, DropoutConfig, Linear};
+use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::{Device, Tensor};
 use weft_kernels::{attention, attention_with_weights};
 
 use crate::init::{linear, linear_without_bias};
+use crate::linear::Linear;
 use crate::mask::AttentionMask;
 
 /// Configuration of [`MultiHeadAttention`].

@@ -1,11 +1,12 @@
 //! The position-wise feed-forward network.
 
 use burn::module::Module;
-use burn::nn::{Dropout, DropoutConfig, Linear};
+use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::{Device, Tensor};
 
 use crate::activation::Activation;
 use crate::init::linear;
+use crate::linear::Linear;
 
 /// Configuration of [`FeedForward`].
 #[derive(Debug, Clone, PartialEq)]
@@ -51,7 +52,7 @@ impl FeedForward {
     /// - input: `[..., width]`
     /// - output: `[..., output]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let hidden = self.activation.forward(self.expand.forward(x.clone()));
+        let hidden = self.expand.forward_activated(x.clone(), self.activation);
         let hidden = match &self.gate {
             Some(gate) => hidden * gate.forward(x),
             None => hidden,

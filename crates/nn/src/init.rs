@@ -4,12 +4,14 @@
 //! reproducible by [`seeded`], which draws the same numbers on every backend.
 
 use burn::module::{Module, ModuleMapper, Param};
-use burn::nn::{Initializer, Linear, LinearConfig};
+use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
 use sha2::{Digest, Sha256};
+
+use crate::linear::Linear;
 
 /// Standard deviation of initial weights in BERT and ViT.
 pub const STD: f64 = 0.02;
@@ -23,7 +25,7 @@ pub fn linear(input: usize, output: usize, device: &Device) -> Linear {
 
 /// A linear map with weights drawn from N(0, 0.02^2).
 pub fn linear_without_bias(input: usize, output: usize, device: &Device) -> Linear {
-    LinearConfig::new(input, output).with_bias(false).with_initializer(normal()).init(device)
+    Linear { weight: normal().init([input, output], device), bias: None }
 }
 
 /// The initialiser of weights and embeddings.

@@ -1,11 +1,11 @@
 //! One vector for a whole sequence.
 
 use burn::module::Module;
-use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 
 use crate::activation::Activation;
 use crate::init::linear;
+use crate::linear::Linear;
 
 /// `activation(x_0 W + b)`, with `x_0` the first token (tanh in Devlin et al. 2019: what the
 /// next-sentence head reads).

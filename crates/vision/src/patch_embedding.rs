@@ -1,8 +1,8 @@
 //! Cutting pictures into patches.
 
 use burn::module::Module;
-use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
+use weft_nn::Linear;
 use weft_nn::init::{linear, linear_without_bias};
 
 use crate::positions::Grid;

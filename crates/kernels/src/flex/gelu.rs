@@ -39,7 +39,16 @@ impl GeluOps for Flex {
     }
 }
 
-vectorised! { fn forward(x: &[f32], y: &mut [MaybeUninit<f32>]) = forward_body; }
+vectorised! {
+    /// `gelu(x)`, number by number.
+    pub fn forward(x: &[f32], y: &mut [MaybeUninit<f32>]) = forward_body;
+}
+
+vectorised! {
+    /// Each number becomes its GELU.
+    pub fn in_place(x: &mut [f32]) = in_place_body;
+}
+
 vectorised! { fn backward(x: &[f32], g: &[f32], dx: &mut [MaybeUninit<f32>]) = backward_body; }
 
 #[inline(always)]
@@ -47,6 +56,13 @@ fn forward_body<const FMA: bool>(x: &[f32], y: &mut [MaybeUninit<f32>]) {
     assert_eq!(x.len(), y.len());
     for (y, &x) in y.iter_mut().zip(x) {
         y.write(x * normal_cdf::<FMA>(x));
+    }
+}
+
+#[inline(always)]
+fn in_place_body<const FMA: bool>(x: &mut [f32]) {
+    for x in x {
+        *x *= normal_cdf::<FMA>(*x);
     }
 }
 

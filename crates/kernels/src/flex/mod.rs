@@ -8,6 +8,7 @@
 pub mod attention;
 pub mod gelu;
 pub mod layer_norm;
+pub mod linear;
 mod product;
 mod simd;
 

@@ -1,13 +1,12 @@
 //! BridgeTower with its heads (Xu et al. 2023), and METER's wiring of the same parts.
 
 use burn::module::{Module, Param};
-use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 use weft_fusion::{BridgeKind, CoAttentionConfig, CoAttentionFusion, Streams};
 use weft_kernels::{cross_entropy, l2_normalize};
 use weft_nn::index::indices;
 use weft_nn::init::{linear, normal};
-use weft_nn::{Activation, AttentionMask, NormPosition, TransformerConfig, first_token};
+use weft_nn::{Activation, AttentionMask, Linear, NormPosition, TransformerConfig, first_token};
 use weft_text::TextEncoder;
 use weft_vision::{Vit, VitConfig};
 

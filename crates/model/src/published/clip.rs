@@ -1,10 +1,9 @@
 //! CLIP's image and text encoders with their projections (Radford et al. 2021).
 
 use burn::module::Module;
-use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 use weft_nn::init::linear_without_bias;
-use weft_nn::{NormPosition, TransformerConfig, first_token};
+use weft_nn::{Linear, NormPosition, TransformerConfig, first_token};
 use weft_text::{TextEncoder, TextEncoderConfig, TextInput};
 use weft_vision::{Vit, VitConfig};
 
