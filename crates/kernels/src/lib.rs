@@ -4,6 +4,7 @@
 //! Burn's operations, so they run and differentiate on every backend. On Flex, Burn's CPU backend,
 //! those that cost most are fused: see `flex`, behind the feature of that name.
 
+pub mod adamw;
 pub mod attention;
 pub mod cross_entropy;
 #[cfg(feature = "flex")]
@@ -14,7 +15,9 @@ pub mod layer_norm;
 pub mod linear;
 pub mod mean;
 pub mod normalize;
+pub mod square_sum;
 
+pub use adamw::{AdamWUpdate, Follower, Moments, Updated, adamw, follow};
 pub use attention::{attention, attention_with_weights};
 pub use cross_entropy::{cross_entropy, cross_entropy_soft};
 pub use fused::{fused, set_fused};
@@ -23,3 +26,4 @@ pub use layer_norm::{layer_norm, standardize};
 pub use linear::{linear, linear_gelu};
 pub use mean::mean;
 pub use normalize::l2_normalize;
+pub use square_sum::square_sum;

@@ -2,6 +2,7 @@
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::Tensor;
+use weft_kernels::follow;
 
 use crate::backbone::Backbone;
 
@@ -43,7 +44,6 @@ impl ModuleMapper for Follow {
         // Twin and online network are one type, so that a visit meets the same parameters.
         let online = self.online.pop().expect("twin and online network have the same parameters");
         let online = online.reshape(tensor.shape());
-        let followed = tensor * self.momentum + online * (1.0 - self.momentum);
-        Param::from_mapped_value(id, followed, mapper)
+        Param::from_mapped_value(id, follow(tensor, online, self.momentum), mapper)
     }
 }

@@ -2,15 +2,16 @@
 
 pub mod attention_map;
 pub mod checkpoint;
-pub mod clip;
 pub mod device_batch;
 pub mod evaluate;
 pub mod event_file;
 pub mod export;
+pub mod gradients;
 pub mod inference;
 pub mod interrupt;
 pub mod metrics_log;
 pub mod optimizer;
+pub mod parameters;
 pub mod progress;
 pub mod recipe;
 pub mod report;

@@ -7,71 +7,116 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use burn::module::{Module, ModuleMapper, Param};
+use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use weft_kernels::{AdamWUpdate, Follower, Moments, adamw, follow};
 
-use crate::clip::FlatGradients;
+use crate::gradients::NamedGradients;
+use crate::parameters::{Parameter, Parameters};
 use crate::recipe::OptimizerConfig;
 
 /// AdamW (Loshchilov and Hutter 2019, algorithm 2).
 pub struct AdamW {
     config: OptimizerConfig,
-    moments: BTreeMap<String, Moments>,
+    memory: BTreeMap<String, Memory>,
 }
 
-/// Running means of one parameter's gradient, each as one dimension.
-#[derive(Clone)]
-struct Moments {
-    first: Tensor<1>,
-    second: Tensor<1>,
+/// What is known of one parameter's gradients.
+struct Memory {
+    moments: Moments,
     /// Updates so far, for the correction of the bias towards zero.
     updates: u64,
 }
 
+/// The twin that follows a part of the module.
+pub struct Twin<'a> {
+    pub parameters: &'a mut Parameters,
+    /// Path of the part.
+    pub part: &'static str,
+    /// What the twin keeps of itself at each update.
+    pub momentum: f64,
+}
+
+impl Twin<'_> {
+    /// The twin's own of a parameter of the module, moved out.
+    fn take(&mut self, path: &str) -> Option<Follower> {
+        let momentum = self.momentum;
+        self.get(path).map(|own| Follower { twin: take(&mut own.values), momentum })
+    }
+
+    fn put(&mut self, path: &str, twin: Option<Tensor<1>>) {
+        if let (Some(own), Some(twin)) = (self.get(path), twin) {
+            own.values = twin;
+        }
+    }
+
+    fn get(&mut self, path: &str) -> Option<&mut Parameter> {
+        let path = path.strip_prefix(self.part)?.strip_prefix('.')?;
+        self.parameters.get_mut(path)
+    }
+}
+
 impl AdamW {
     pub fn new(config: OptimizerConfig) -> Self {
-        Self { config, moments: BTreeMap::new() }
+        Self { config, memory: BTreeMap::new() }
     }
 
-    /// Updates every parameter that has a gradient.
-    pub fn step<M: Module>(&mut self, module: M, gradients: FlatGradients, lr: f64) -> M {
-        let mut gradients = gradients.0;
-        gradients.reverse();
-        module.map(&mut Update { optimizer: self, gradients, lr, path: Vec::new() })
+    /// Updates every parameter that has a gradient, which is multiplied by `scale` first; then the
+    /// twin follows all of its part.
+    pub fn step(
+        &mut self,
+        parameters: &mut Parameters,
+        mut gradients: NamedGradients,
+        scale: f64,
+        lr: f64,
+        mut twin: Twin,
+    ) {
+        for (path, parameter) in parameters.iter_mut() {
+            let follower = twin.take(path);
+            let followed = match gradients.0.remove(path) {
+                Some(gradient) => self.update(path, parameter, gradient, follower, scale, lr),
+                None => {
+                    follower.map(|own| follow(own.twin, parameter.values.clone(), own.momentum))
+                }
+            };
+            twin.put(path, followed);
+        }
     }
 
-    /// `m <- b1 m + (1 - b1) g`, `v <- b2 v + (1 - b2) g^2`,
-    /// `p <- p (1 - lr decay) - lr m^ / (sqrt(v^) + eps)`, with `m^`, `v^` freed of their bias.
+    /// Updates one parameter; what comes back is its twin.
     fn update(
         &mut self,
         path: &str,
-        parameter: Tensor<1>,
+        parameter: &mut Parameter,
         gradient: Tensor<1>,
+        follower: Option<Follower>,
+        scale: f64,
         lr: f64,
-        decays: bool,
-    ) -> Tensor<1> {
-        let OptimizerConfig { betas: [beta1, beta2], epsilon, weight_decay, .. } = self.config;
-        let old = self.moments.remove(path).unwrap_or_else(|| Moments {
-            first: gradient.zeros_like(),
-            second: gradient.zeros_like(),
+    ) -> Option<Tensor<1>> {
+        let Memory { moments, updates } = self.memory.remove(path).unwrap_or_else(|| Memory {
+            moments: Moments { first: gradient.zeros_like(), second: gradient.zeros_like() },
             updates: 0,
         });
-        let updates = old.updates + 1;
-        let first = old.first * beta1 + gradient.clone() * (1.0 - beta1);
-        let second = old.second * beta2 + gradient.square() * (1.0 - beta2);
-        let correction = |beta: f64| 1.0 - beta.powf(updates as f64);
-        let deviation = second.clone().sqrt() / correction(beta2).sqrt() + epsilon;
-        let direction = first.clone() / deviation * (lr / correction(beta1));
-        self.moments.insert(path.to_string(), Moments { first, second, updates });
-        let decay = if decays { lr * weight_decay } else { 0.0 };
-        parameter * (1.0 - decay) - direction
+        let update = AdamWUpdate {
+            gradient_scale: scale,
+            lr,
+            betas: self.config.betas,
+            epsilon: self.config.epsilon,
+            weight_decay: if parameter.is_matrix() { self.config.weight_decay } else { 0.0 },
+            updates: updates + 1,
+        };
+        let updated = adamw(take(&mut parameter.values), gradient, moments, follower, update);
+        parameter.values = updated.parameter;
+        let memory = Memory { moments: updated.moments, updates: update.updates };
+        self.memory.insert(path.to_string(), memory);
+        updated.twin
     }
 
     /// Writes the state as safetensors: `first.<path>`, `second.<path>`, `updates.<path>`.
     pub fn save(&self, path: &Path) -> Result<()> {
         let mut tensors: Vec<(String, Vec<usize>, Dtype, Vec<u8>)> = Vec::new();
-        for (name, moments) in &self.moments {
+        for (name, Memory { moments, updates }) in &self.memory {
             for (kind, tensor) in [("first", &moments.first), ("second", &moments.second)] {
                 let values: Vec<u8> =
                     tensor.to_data().iter::<f32>().flat_map(f32::to_le_bytes).collect();
@@ -82,7 +127,7 @@ impl AdamW {
                     values,
                 ));
             }
-            let updates = moments.updates.to_le_bytes().to_vec();
+            let updates = updates.to_le_bytes().to_vec();
             tensors.push((format!("updates.{name}"), vec![1], Dtype::U64, updates));
         }
         let mut views = Vec::with_capacity(tensors.len());
@@ -110,7 +155,7 @@ impl AdamW {
             let count = values.len();
             Ok(Tensor::from_data(TensorData::new(values, [count]), &device))
         };
-        self.moments.clear();
+        self.memory.clear();
         for (name, view) in file.tensors() {
             let Some(parameter) = name.strip_prefix("updates.") else { continue };
             let updates: [u8; 8] = view
@@ -120,43 +165,17 @@ impl AdamW {
             let moments = Moments {
                 first: floats(&format!("first.{parameter}"))?,
                 second: floats(&format!("second.{parameter}"))?,
-                updates: u64::from_le_bytes(updates),
             };
-            self.moments.insert(parameter.to_string(), moments);
+            let memory = Memory { moments, updates: u64::from_le_bytes(updates) };
+            self.memory.insert(parameter.to_string(), memory);
         }
-        ensure!(!self.moments.is_empty(), "{}: holds no optimiser state", path.display());
+        ensure!(!self.memory.is_empty(), "{}: holds no optimiser state", path.display());
         Ok(())
     }
 }
 
-struct Update<'a> {
-    optimizer: &'a mut AdamW,
-    /// What is left of the gradients, the next one last.
-    gradients: Vec<Option<Tensor<1>>>,
-    lr: f64,
-    path: Vec<String>,
-}
-
-impl ModuleMapper for Update<'_> {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_string());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let (id, tensor, mapper) = param.consume();
-        // The gradients were taken from this very module.
-        let gradient = self.gradients.pop().expect("one entry per parameter");
-        let Some(gradient) = gradient else {
-            return Param::from_mapped_value(id, tensor, mapper);
-        };
-        let shape = tensor.shape();
-        let flat = tensor.inner().reshape([shape.num_elements()]);
-        let updated = self.optimizer.update(&self.path.join("."), flat, gradient, self.lr, D >= 2);
-        let updated = updated.reshape(shape).autodiff().require_grad();
-        Param::from_mapped_value(id, updated, mapper)
-    }
+/// Moves a tensor out, and leaves one of no size.
+fn take(values: &mut Tensor<1>) -> Tensor<1> {
+    let empty = Tensor::empty([0], &values.device());
+    std::mem::replace(values, empty)
 }

@@ -5,12 +5,14 @@ use burn::tensor::{Device, Tensor};
 use rand::Rng;
 use weft_data::batch::Batch;
 use weft_data::random::addressed;
-use weft_model::{Model, momentum};
+use weft_model::Model;
 use weft_objectives::{Objective, PairBatch, Views};
 
-use crate::clip::FlatGradients;
 use crate::device_batch::to_device;
+use crate::gradients::{NamedGradients, clip_factor};
 use crate::metrics_log::Line;
+use crate::optimizer::Twin;
+use crate::parameters::Parameters;
 use crate::recipe::Recipe;
 use crate::schedule::learning_rate;
 use crate::state::TrainState;
@@ -47,7 +49,7 @@ impl Stepper {
     ///
     /// When a loss or a gradient is not finite: names the step and the objective.
     pub fn step(&self, state: &mut TrainState, batches: &[Batch], step: u64) -> Result<Line> {
-        let mut sum: Option<FlatGradients> = None;
+        let mut sum: Option<NamedGradients> = None;
         let mut figures: Vec<Figure> = Vec::new();
         for (part, batch) in batches.iter().enumerate() {
             let pairs = to_device(batch, &self.device)?;
@@ -60,17 +62,14 @@ impl Stepper {
             });
         }
         let Some(sum) = sum else { bail!("step {step} has no batch") };
-        let gradients = if batches.len() > 1 { sum.scale(1.0 / batches.len() as f64) } else { sum };
-        let (gradients, norm) = gradients.clip(self.recipe.optimizer.clip_norm);
+        let share = 1.0 / batches.len() as f64;
+        let norm = sum.norm() * share;
         if !norm.is_finite() {
             bail!("step {}: the norm of the gradients is {norm}, with finite losses", step + 1);
         }
+        let scale = share * clip_factor(norm, self.recipe.optimizer.clip_norm);
         let lr = learning_rate(&self.recipe.optimizer, step, self.recipe.train.steps);
-        // A clone of a module shares its tensors.
-        let model = state.optimizer.step(state.model.clone(), gradients, lr);
-        state.model = model.clamp_temperature();
-        let keep = self.recipe.train.momentum;
-        state.twin = momentum::update(state.twin.clone(), &state.model.backbone, keep);
+        self.update(state, sum, scale, lr);
 
         let mut line = Line::new(step + 1);
         for (name, value) in figures {
@@ -81,6 +80,21 @@ impl Stepper {
         Ok(line)
     }
 
+    /// Moves model and twin by the gradients, times `scale`.
+    fn update(&self, state: &mut TrainState, gradients: NamedGradients, scale: f64, lr: f64) {
+        let mut parameters = Parameters::take(&mut state.model);
+        let mut followers = Parameters::take(&mut state.twin);
+        let twin = Twin {
+            parameters: &mut followers,
+            part: "backbone",
+            momentum: self.recipe.train.momentum,
+        };
+        state.optimizer.step(&mut parameters, gradients, scale, lr, twin);
+        parameters.put(&mut state.model);
+        followers.put(&mut state.twin);
+        state.model = state.model.clone().clamp_temperature();
+    }
+
     /// Losses and gradients of one batch.
     fn backward(
         &self,
@@ -89,7 +103,7 @@ impl Stepper {
         pairs: &PairBatch,
         step: u64,
         part: u64,
-    ) -> Result<(FlatGradients, Vec<Figure>)> {
+    ) -> Result<(NamedGradients, Vec<Figure>)> {
         // Dropout draws from the device's generator; seeded here, it does not depend on what ran
         // before, so a resumed run draws the same.
         let place = format!("{part}");
@@ -127,7 +141,7 @@ impl Stepper {
         if let Some((name, value)) = figures.iter().find(|(_, value)| !value.is_finite()) {
             bail!("step {}: {name} is {value}", step + 1);
         }
-        Ok((FlatGradients::take(model, total.backward()), figures))
+        Ok((NamedGradients::take(model, total.backward()), figures))
     }
 }
 

@@ -5,12 +5,14 @@
 //! compose the operation for anything else. Work is split over rows or heads, never inside a sum,
 //! so that the number of threads does not change a bit of a result.
 
+pub mod adamw;
 pub mod attention;
 pub mod gelu;
 pub mod layer_norm;
 pub mod linear;
 mod product;
 mod simd;
+pub mod square_sum;
 
 use burn::backend::flex::FlexTensor;
 use burn::backend::{DispatchTensor, DispatchTensorKind, TensorMetadata};
