@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: the benchmarks.
+//! `cargo xtask bench`: the benchmarks; `cargo xtask bench peer`: weft and PyTorch side by side.
 
 use std::{ffi::OsString, process::Command};
 
@@ -7,7 +7,17 @@ use anyhow::Result;
 use crate::{run, test};
 
 pub fn run(args: &[OsString]) -> Result<u8> {
-    run::wait(benches(args))
+    match args.split_first() {
+        Some((first, rest)) if first == "peer" => run::become_it(peer(rest)),
+        _ => run::wait(benches(args)),
+    }
+}
+
+/// What drives both sides needs Burn, so it is a program of its own.
+fn peer(args: &[OsString]) -> Command {
+    let mut cargo = run::cargo();
+    cargo.args(["run", "--release", "--package", "weft-peer", "--", "drive"]).args(args);
+    cargo
 }
 
 // `--bench *` leaves out the unit tests, which cargo would run too and which know none of the
@@ -29,8 +39,15 @@ fn benches(args: &[OsString]) -> Command {
 mod tests {
     use super::*;
 
+    fn words(line: &str) -> Vec<OsString> {
+        line.split_whitespace().map(OsString::from).collect()
+    }
+
     fn line(args: &str) -> String {
-        let command = benches(&args.split_whitespace().map(OsString::from).collect::<Vec<_>>());
+        shown(&benches(&words(args)))
+    }
+
+    fn shown(command: &Command) -> String {
         let args: Vec<_> = command.get_args().map(|arg| arg.to_string_lossy()).collect();
         args.join(" ")
     }
@@ -41,5 +58,11 @@ mod tests {
         assert_eq!(line("-- --bench x"), "bench --workspace --bench * -- --bench x");
         assert_eq!(line("--bench attention"), "bench --workspace --bench attention");
         assert_eq!(line("-p weft-nn"), "bench --bench * -p weft-nn");
+    }
+
+    #[test]
+    fn peer_passes_its_options_on() {
+        let line = shown(&peer(&words("--only a,d --rounds 9")));
+        assert_eq!(line, "run --release --package weft-peer -- drive --only a,d --rounds 9");
     }
 }

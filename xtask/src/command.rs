@@ -52,7 +52,12 @@ const COMMANDS: [Command; 13] = [
     entry("export", Action::Weft, "export [ARGS]", "write a model for other libraries"),
     entry("doctor", Action::Doctor, "doctor [ARGS]", "check toolchain, drivers and device"),
     entry("test", Action::Test, "test [ARGS]", "run all tests; ARGS select among them"),
-    entry("bench", Action::Bench, "bench [ARGS]", "run the benchmarks"),
+    entry(
+        "bench",
+        Action::Bench,
+        "bench [ARGS]",
+        "run the benchmarks; `bench peer`: beside PyTorch",
+    ),
     entry("ci", Action::Ci, "ci", "format, lints, tests, documentation: all that must pass"),
     entry("help", Action::Help, "help", "show this list"),
 ];

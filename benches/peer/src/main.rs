@@ -1,0 +1,53 @@
+//! `cargo xtask bench peer`: weft and PyTorch side by side, in turn, on the same machine.
+//!
+//! `weft-peer drive` starts a worker of each side and lets them run round by round, one at a time.
+//! `weft-peer worker NAME` is weft's side of one workload; `python/worker.py NAME` is PyTorch's.
+
+mod child;
+mod drive;
+mod exchange;
+mod memory;
+mod protocol;
+mod report;
+mod torch;
+mod train;
+mod worker;
+mod workload;
+mod workloads;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+// The allocator of the process: that of `weft-cli`, so that what is measured is what users run.
+// A `#[global_allocator]` belongs here.
+
+/// Weft and PyTorch side by side.
+#[derive(Parser)]
+#[command(name = "weft-peer")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run workloads on both sides in turn and report the ratios.
+    Drive(drive::Args),
+    /// Weft's side of one workload: reads `go` lines, answers with one line of JSON each.
+    Worker(worker::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Drive(args) => drive::run(&args),
+        Command::Worker(args) => worker::run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

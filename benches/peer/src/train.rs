@@ -1,0 +1,29 @@
+//! A training step of the workloads that have no recipe.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use weft_train::clip::FlatGradients;
+use weft_train::optimizer::AdamW;
+use weft_train::recipe::OptimizerConfig;
+
+const LEARNING_RATE: f64 = 1e-4;
+
+/// AdamW with decay 0.02 of matrices and a constant rate; gradients are not clipped.
+pub fn optimizer() -> AdamW {
+    AdamW::new(OptimizerConfig {
+        lr: LEARNING_RATE,
+        warmup_lr: LEARNING_RATE,
+        final_lr: LEARNING_RATE,
+        warmup_steps: 0,
+        weight_decay: 0.02,
+        betas: [0.9, 0.999],
+        epsilon: 1e-8,
+        clip_norm: f64::MAX,
+    })
+}
+
+/// Backward pass and update.
+pub fn update<M: Module>(optimizer: &mut AdamW, module: &mut M, loss: Tensor<1>) {
+    let gradients = FlatGradients::take(module, loss.backward());
+    *module = optimizer.step(module.clone(), gradients, LEARNING_RATE);
+}
