@@ -2,8 +2,9 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use weft_train::clip::FlatGradients;
+use weft_train::gradients::NamedGradients;
 use weft_train::optimizer::AdamW;
+use weft_train::parameters::Parameters;
 use weft_train::recipe::OptimizerConfig;
 
 const LEARNING_RATE: f64 = 1e-4;
@@ -24,6 +25,8 @@ pub fn optimizer() -> AdamW {
 
 /// Backward pass and update.
 pub fn update<M: Module>(optimizer: &mut AdamW, module: &mut M, loss: Tensor<1>) {
-    let gradients = FlatGradients::take(module, loss.backward());
-    *module = optimizer.step(module.clone(), gradients, LEARNING_RATE);
+    let gradients = NamedGradients::take(module, loss.backward());
+    let mut parameters = Parameters::take(module);
+    optimizer.step(&mut parameters, gradients, 1.0, LEARNING_RATE, None);
+    parameters.put(module);
 }

@@ -45,8 +45,8 @@ impl Twin<'_> {
         self.get(path).map(|own| Follower { twin: take(&mut own.values), momentum })
     }
 
-    fn put(&mut self, path: &str, twin: Option<Tensor<1>>) {
-        if let (Some(own), Some(twin)) = (self.get(path), twin) {
+    fn put(&mut self, path: &str, twin: Tensor<1>) {
+        if let Some(own) = self.get(path) {
             own.values = twin;
         }
     }
@@ -70,17 +70,19 @@ impl AdamW {
         mut gradients: NamedGradients,
         scale: f64,
         lr: f64,
-        mut twin: Twin,
+        mut twin: Option<Twin>,
     ) {
         for (path, parameter) in parameters.iter_mut() {
-            let follower = twin.take(path);
+            let follower = twin.as_mut().and_then(|twin| twin.take(path));
             let followed = match gradients.0.remove(path) {
                 Some(gradient) => self.update(path, parameter, gradient, follower, scale, lr),
                 None => {
                     follower.map(|own| follow(own.twin, parameter.values.clone(), own.momentum))
                 }
             };
-            twin.put(path, followed);
+            if let (Some(twin), Some(followed)) = (&mut twin, followed) {
+                twin.put(path, followed);
+            }
         }
     }
 

@@ -89,7 +89,7 @@ impl Stepper {
             part: "backbone",
             momentum: self.recipe.train.momentum,
         };
-        state.optimizer.step(&mut parameters, gradients, scale, lr, twin);
+        state.optimizer.step(&mut parameters, gradients, scale, lr, Some(twin));
         parameters.put(&mut state.model);
         followers.put(&mut state.twin);
         state.model = state.model.clone().clamp_temperature();

@@ -1,13 +1,12 @@
 //! ViT-B/16 and BERT-base, as published, with projections into a shared space.
 
 use burn::module::Module;
-use burn::nn::Linear;
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use weft_kernels::l2_normalize;
 use weft_nn::init::{linear, seeded};
-use weft_nn::{AttentionMask, NormPosition, TransformerConfig, first_token};
+use weft_nn::{AttentionMask, Linear, NormPosition, TransformerConfig, first_token};
 use weft_text::{TextEncoder, TextEncoderConfig};
 use weft_vision::{Vit, VitConfig};
 
