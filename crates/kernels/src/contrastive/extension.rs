@@ -60,8 +60,7 @@ impl<B: ContrastiveOps, C: CheckpointStrategy> ContrastiveOps for Autodiff<B, C>
         let (image, image_node) = image.into_parts();
         let (text, text_node) = text.into_parts();
         let (temperature, temperature_node) = temperature.into_parts();
-        let (loss, sums) =
-            B::contrastive_forward(image.clone(), text.clone(), temperature.clone());
+        let (loss, sums) = B::contrastive_forward(image.clone(), text.clone(), temperature.clone());
         let nodes = [image_node, text_node, temperature_node];
         let loss = match Contrastive.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prep) => prep.finish([image, text, temperature, sums.clone()], loss),

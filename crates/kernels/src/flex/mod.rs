@@ -7,9 +7,12 @@
 
 pub mod adamw;
 pub mod attention;
+pub mod contrastive;
+pub mod embedding;
 pub mod gelu;
 pub mod layer_norm;
 pub mod linear;
+pub mod linear_cross_entropy;
 mod product;
 mod simd;
 pub mod square_sum;
@@ -40,6 +43,24 @@ fn contiguous(tensor: FlexTensor) -> FlexTensor {
 /// The numbers of a [`contiguous`] tensor.
 fn numbers(tensor: &FlexTensor) -> &[f32] {
     tensor.as_slice().expect("a contiguous tensor of f32")
+}
+
+/// The numbers of a tensor of integers in row-major order.
+///
+/// # Panics
+///
+/// At a number that is none of `0 .. count`, the number of `things`.
+fn indices(tensor: FlexTensor, count: usize, things: &str) -> Vec<usize> {
+    let check = |id: i64| match usize::try_from(id) {
+        Ok(id) if id < count => id,
+        _ => panic!("id {id}, but there are {count} {things}"),
+    };
+    contiguous(tensor).into_data().iter::<i64>().map(check).collect()
+}
+
+fn int_tensor(numbers: &[usize], shape: &[usize], dtype: DType) -> FlexTensor {
+    let numbers: Vec<i64> = numbers.iter().map(|&number| number as i64).collect();
+    FlexTensor::from_data(TensorData::new(numbers, shape.to_vec()).convert_dtype(dtype))
 }
 
 fn tensor(numbers: Vec<f32>, shape: &[usize]) -> FlexTensor {

@@ -30,13 +30,7 @@ pub trait LinearCrossEntropyOps: Backend {
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         class: IntTensor<Self>,
-    ) -> (
-        FloatTensor<Self>,
-        IntTensor<Self>,
-        FloatTensor<Self>,
-        FloatTensor<Self>,
-        FloatTensor<Self>,
-    );
+    ) -> (FloatTensor<Self>, IntTensor<Self>, FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 }
 
 #[derive(Debug)]
@@ -87,13 +81,8 @@ impl<B: LinearCrossEntropyOps, C: CheckpointStrategy> LinearCrossEntropyOps for 
         _weight: FloatTensor<Self>,
         _bias: FloatTensor<Self>,
         _class: IntTensor<Self>,
-    ) -> (
-        FloatTensor<Self>,
-        IntTensor<Self>,
-        FloatTensor<Self>,
-        FloatTensor<Self>,
-        FloatTensor<Self>,
-    ) {
+    ) -> (FloatTensor<Self>, IntTensor<Self>, FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>)
+    {
         unimplemented!("there is no second derivative")
     }
 }

@@ -2,7 +2,7 @@
 
 #![allow(dead_code)]
 
-use burn::tensor::{Device, Shape, Tensor, TensorData};
+use burn::tensor::{Device, FloatDType, Int, Shape, Tensor, TensorData};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -19,6 +19,42 @@ pub fn random<const D: usize>(
     let count = shape.iter().product();
     let numbers: Vec<f32> = (0..count).map(|_| rng.random_range(-2.0..2.0)).collect();
     Tensor::from_data(TensorData::new(numbers, Shape::new(shape)), device)
+}
+
+/// Whole numbers, whose products and sums f32 holds exactly.
+pub fn whole<const D: usize>(
+    rng: &mut ChaCha8Rng,
+    shape: [usize; D],
+    device: &Device,
+) -> Tensor<D> {
+    ids(rng, shape, 7, device).float() - 3.0
+}
+
+/// The largest of `x` by magnitude.
+pub fn largest(x: &[f32]) -> f32 {
+    x.iter().fold(0.0, |largest, x| x.abs().max(largest))
+}
+
+/// Numbers below `below`.
+pub fn ids<const D: usize>(
+    rng: &mut ChaCha8Rng,
+    shape: [usize; D],
+    below: usize,
+    device: &Device,
+) -> Tensor<D, Int> {
+    let count = shape.iter().product();
+    let ids: Vec<i32> = (0..count).map(|_| rng.random_range(0..below as i32)).collect();
+    Tensor::from_data(TensorData::new(ids, Shape::new(shape)), device)
+}
+
+/// In f64, for which every operation is composed.
+pub fn wide<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    x.cast(FloatDType::F64)
+}
+
+/// From [`wide`] back.
+pub fn narrow<const D: usize>(x: Tensor<D>) -> Vec<f32> {
+    numbers(x.cast(FloatDType::F32))
 }
 
 pub fn numbers<const D: usize>(x: Tensor<D>) -> Vec<f32> {
