@@ -2,7 +2,8 @@
 
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Int, Tensor};
+use weft_kernels::{LinearCrossEntropy, linear_cross_entropy};
 use weft_nn::init::linear;
 use weft_nn::{Activation, FeedForward, LayerNorm, LayerNormConfig, Linear};
 
@@ -65,7 +66,32 @@ impl MlmHead {
     /// - `word_embeddings`: `[vocab_size, embedding_width]`
     /// - output: `[items, vocab_size]`
     pub fn forward(&self, x: Tensor<2>, word_embeddings: Tensor<2>) -> Tensor<2> {
-        let x = self.norm.forward(self.transform.forward_activated(x, self.activation));
-        x.matmul(word_embeddings.transpose()) + self.bias.val().unsqueeze_dim::<2>(0)
+        self.hidden(x).matmul(word_embeddings.transpose()) + self.bias.val().unsqueeze_dim::<2>(0)
+    }
+
+    /// The cross-entropy of the logits for `words`, and the most probable words. The logits need not
+    /// stand in memory for it.
+    ///
+    /// # Shapes
+    ///
+    /// - `x`: `[items, width]`
+    /// - `word_embeddings`: `[vocab_size, embedding_width]`
+    /// - `words`: `[items]`
+    ///
+    /// # Panics
+    ///
+    /// Without items.
+    pub fn loss(
+        &self,
+        x: Tensor<2>,
+        word_embeddings: Tensor<2>,
+        words: Tensor<1, Int>,
+    ) -> LinearCrossEntropy {
+        linear_cross_entropy(self.hidden(x), word_embeddings, self.bias.val(), words)
+    }
+
+    /// What is multiplied by the word embeddings, `[items, embedding_width]`.
+    fn hidden(&self, x: Tensor<2>) -> Tensor<2> {
+        self.norm.forward(self.transform.forward_activated(x, self.activation))
     }
 }

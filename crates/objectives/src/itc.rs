@@ -2,10 +2,10 @@
 
 use burn::tensor::{Int, Tensor};
 use serde::{Deserialize, Serialize};
-use weft_kernels::cross_entropy;
+use weft_kernels::{contrastive, contrastive_of_similarity};
 
 use crate::objective::{Loss, Objective, unit_weight};
-use crate::views::Views;
+use crate::views::{Embeddings, Views};
 
 /// The `[objectives.itc]` table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,18 +17,15 @@ pub struct ItcConfig {
 
 /// `(CE(s, i) + CE(s^T, i)) / 2` with `s_ij = v_i . w_j / temperature`: each picture finds its
 /// caption among the batch's captions, and each caption its picture (ALBEF, equations 1 and 2,
-/// without queue and momentum distillation; whether MAMO uses those is unknown).
+/// without queue and momentum distillation; whether MAMO uses those is unknown). The objective
+/// computes it straight from the embeddings.
 ///
 /// # Shapes
 ///
 /// - `similarity`: `[batch, batch]`, pictures down and captions across, over the temperature
 /// - output: `[1]`
 pub fn itc_loss(similarity: Tensor<2>) -> Tensor<1> {
-    let [batch, _] = similarity.dims();
-    let diagonal = Tensor::<1, Int>::arange(0..batch as i64, &similarity.device());
-    let image_to_text = cross_entropy(similarity.clone(), diagonal.clone());
-    let text_to_image = cross_entropy(similarity.transpose(), diagonal);
-    (image_to_text + text_to_image) / 2.0
+    contrastive_of_similarity(similarity)
 }
 
 /// The objective.
@@ -45,14 +42,15 @@ impl Objective for Itc {
 
     fn compute(&self, views: &mut Views) -> Loss {
         let similarity = views.similarity();
-        let temperature = views.model().temperature.val().inner();
+        let Embeddings { image, text } = views.embeddings();
+        let temperature = views.model().temperature.val();
         Loss {
             name: self.name(),
             figures: vec![
-                ("itc_accuracy", diagonal_accuracy(similarity.clone().inner())),
-                ("temperature", temperature),
+                ("itc_accuracy", diagonal_accuracy(similarity)),
+                ("temperature", temperature.clone().inner()),
             ],
-            value: itc_loss(similarity),
+            value: contrastive(image, text, temperature),
         }
     }
 }

@@ -14,4 +14,4 @@ pub mod views;
 
 pub use batch::PairBatch;
 pub use objective::{Loss, Objective, Objectives};
-pub use views::{ImageView, Pass, TextView, Views};
+pub use views::{Embeddings, ImageView, Pass, TextView, Views};

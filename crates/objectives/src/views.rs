@@ -36,6 +36,14 @@ pub enum Pass {
     MomentumFused,
 }
 
+/// Where the pictures and captions of a batch stand to each other, `[batch, projection_width]`, in
+/// rows of length 1.
+#[derive(Debug, Clone)]
+pub struct Embeddings {
+    pub image: Tensor<2>,
+    pub text: Tensor<2>,
+}
+
 /// The representations of one batch, computed when an objective asks for them and kept for the next
 /// one that asks. No objective runs an encoder itself.
 pub struct Views<'a> {
@@ -46,6 +54,7 @@ pub struct Views<'a> {
     images: [Option<Tensor<3>>; 2],
     texts: [Option<Tensor<3>>; 2],
     fused: [[Option<Fused>; 2]; 2],
+    embeddings: Option<Embeddings>,
     similarity: Option<Tensor<2>>,
     negatives: Option<Fused>,
     momentum_image: Option<Tensor<3>>,
@@ -70,6 +79,7 @@ impl<'a> Views<'a> {
             images: [None, None],
             texts: [None, None],
             fused: [[None, None], [None, None]],
+            embeddings: None,
             similarity: None,
             negatives: None,
             momentum_image: None,
@@ -133,17 +143,26 @@ impl<'a> Views<'a> {
         self.fused[image as usize][text as usize].insert(fused).clone()
     }
 
-    /// Similarity of each clean picture to each clean caption over the temperature,
-    /// `[batch, batch]`: the logits of ITC, and what hard negatives are drawn by.
-    pub fn similarity(&mut self) -> Tensor<2> {
-        if let Some(similarity) = &self.similarity {
-            return similarity.clone();
+    /// The embeddings of the clean pictures and captions.
+    pub fn embeddings(&mut self) -> Embeddings {
+        if let Some(embeddings) = &self.embeddings {
+            return embeddings.clone();
         }
         let backbone = &self.model.backbone;
         let image = backbone.image_embedding(self.image(ImageView::Clean));
         let text = backbone.text_embedding(self.text(TextView::Clean));
-        let temperature = self.model.temperature.val().unsqueeze_dim::<2>(0);
-        let similarity = image.matmul(text.transpose()) / temperature;
+        self.embeddings.insert(Embeddings { image, text }).clone()
+    }
+
+    /// Similarity of each clean picture to each clean caption over the temperature,
+    /// `[batch, batch]`, off the tape: what hard negatives are drawn by.
+    pub fn similarity(&mut self) -> Tensor<2> {
+        if let Some(similarity) = &self.similarity {
+            return similarity.clone();
+        }
+        let Embeddings { image, text } = self.embeddings();
+        let temperature = self.model.temperature.val().inner().unsqueeze_dim::<2>(0);
+        let similarity = image.inner().matmul(text.inner().transpose()) / temperature;
         self.similarity.insert(similarity).clone()
     }
 
@@ -209,5 +228,5 @@ impl<'a> Views<'a> {
 
 /// A square matrix in host memory, in row-major order.
 fn host(x: Tensor<2>) -> Vec<f32> {
-    x.inner().into_data().iter::<f32>().collect()
+    x.into_data().iter::<f32>().collect()
 }

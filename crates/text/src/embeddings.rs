@@ -4,6 +4,7 @@ use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Embedding, EmbeddingConfig};
 use burn::tensor::{Device, Int, Tensor};
 use serde::{Deserialize, Serialize};
+use weft_kernels::embedding;
 use weft_nn::init::normal;
 use weft_nn::{LayerNorm, LayerNormConfig};
 
@@ -114,7 +115,7 @@ impl TextEmbeddings {
                 let ids = after_padding(input.ids.clone(), self.padding_id.unwrap_or(0));
                 lookup(table, ids, self.frozen_position())
             }
-            // A slice, not a lookup, whose backward pass is serial on a GPU.
+            // A slice, not a lookup, whose backward pass would add every row up.
             (None, Positions::Absolute) => {
                 let [_, tokens] = input.ids.dims();
                 table.narrow(0, 0, tokens).unsqueeze()
@@ -150,7 +151,7 @@ enum Types {
 
 /// The rows `ids` of `table`; no gradient comes back to row `frozen`.
 fn lookup(table: Tensor<2>, ids: Tensor<2, Int>, frozen: Option<usize>) -> Tensor<3> {
-    let rows = burn::tensor::module::embedding(table, ids.clone());
+    let rows = embedding(table, ids.clone());
     let Some(frozen) = frozen else {
         return rows;
     };
