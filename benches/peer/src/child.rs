@@ -137,7 +137,8 @@ impl Drop for Worker {
 mod tests {
     use super::*;
 
-    const READY: &str = r#"{"ready":"x","unit":"samples","parameters":1,"check":{},"notes":[]}"#;
+    const READY: &str =
+        r#"{"ready":"x","unit":"samples","parameters":1,"base_rss_mib":1,"check":{},"notes":[]}"#;
 
     fn shell(script: &str) -> Command {
         let mut command = Command::new("sh");
