@@ -20,7 +20,7 @@ class TopK(Workload):
             found = torch.cat(
                 [(q @ self.candidates.T).topk(10).indices for q in self.queries.split(self.chunk)]
             )
-        self.first(indices=found.sum(1).tolist())
+        self.first(indices=found[:16].sum(1).tolist())
         return len(found)
 
 

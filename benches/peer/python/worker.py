@@ -54,12 +54,13 @@ class Workload:
             }
 
 
-def peak_rss_mib():
+def memory_mib(figure):
+    """VmHWM, the largest resident set so far, or VmRSS, the present one; 0 where nothing tells."""
     try:
         status = Path("/proc/self/status").read_text()
     except OSError:
         return 0.0
-    kib = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]
+    kib = [line.split()[1] for line in status.splitlines() if line.startswith(f"{figure}:")]
     return float(kib[0]) / 1024 if kib else 0.0
 
 
@@ -90,7 +91,7 @@ def timed(workload, steps):
     work = sum(workload.step() for _ in range(steps))
     seconds = time.perf_counter() - begun
     workload.settle()
-    peak = peak_rss_mib() + workload.others_mib
+    peak = memory_mib("VmHWM") + workload.others_mib
     return {"seconds": seconds, "work": work, "peak_rss_mib": peak}
 
 
@@ -112,6 +113,7 @@ def main():
 
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
+    base = memory_mib("VmRSS")
     module, *rest = args.name.split("-")
     workload = importlib.import_module(module).setup(args, *rest)
     steps = max(1, math.ceil(ROUND / warm_up(workload)))
@@ -121,6 +123,7 @@ def main():
             "ready": args.name,
             "unit": workload.unit,
             "parameters": workload.parameters,
+            "base_rss_mib": base,
             "check": workload.check,
             "notes": list(workload.notes),
         }

@@ -1,8 +1,10 @@
 //! A worker as its driver sees it: a child process that answers line by line.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::thread::JoinHandle;
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{JoinHandle, sleep, spawn};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use serde::de::DeserializeOwned;
@@ -11,6 +13,9 @@ use crate::protocol::{GO, Ready, Round, parse};
 
 /// Lines of a failed worker's error output that are shown.
 const SHOWN: usize = 20;
+/// How long the end of that output is waited for: processes that the worker started may outlive it
+/// and keep it open.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A running worker.
 pub struct Worker {
@@ -20,8 +25,41 @@ pub struct Worker {
     /// `None` once it was told that no more comes.
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
-    /// Reads along, so that a talkative worker never blocks.
-    errors: Option<JoinHandle<String>>,
+    errors: Errors,
+}
+
+/// The error output, read along so that a talkative worker never blocks.
+struct Errors {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    reader: JoinHandle<()>,
+}
+
+impl Errors {
+    fn of(mut stderr: ChildStderr) -> Self {
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let written = bytes.clone();
+        let reader = spawn(move || {
+            let mut chunk = [0; 4096];
+            // What was read until an error is all there is to show.
+            while let Ok(count @ 1..) = stderr.read(&mut chunk) {
+                let mut written = written.lock().unwrap_or_else(PoisonError::into_inner);
+                written.extend_from_slice(&chunk[..count]);
+            }
+        });
+        Self { bytes, reader }
+    }
+
+    /// The last lines, once the worker has ended.
+    fn end(&self) -> String {
+        let ended = Instant::now();
+        while !self.reader.is_finished() && ended.elapsed() < PATIENCE {
+            sleep(Duration::from_millis(10));
+        }
+        let bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        let said = String::from_utf8_lossy(&bytes);
+        let lines: Vec<&str> = said.lines().collect();
+        lines[lines.len().saturating_sub(SHOWN)..].join("\n    ")
+    }
 }
 
 impl Worker {
@@ -36,15 +74,9 @@ impl Worker {
             .spawn()
             .with_context(|| format!("{name}: cannot run {:?}", command.get_program()))?;
         let (input, output) = (child.stdin.take(), child.stdout.take().context("no output")?);
-        let mut stderr = child.stderr.take().context("no error output")?;
-        let errors = std::thread::spawn(move || {
-            let mut bytes = Vec::new();
-            // What was read until then is all there is to show.
-            let _ = stderr.read_to_end(&mut bytes);
-            String::from_utf8_lossy(&bytes).into_owned()
-        });
+        let errors = Errors::of(child.stderr.take().context("no error output")?);
         let output = BufReader::new(output);
-        let mut worker = Self { name: name.into(), child, input, output, errors: Some(errors) };
+        let mut worker = Self { name: name.into(), child, input, output, errors };
         let ready = worker.read()?;
         Ok((worker, ready))
     }
@@ -85,12 +117,10 @@ impl Worker {
 
     /// `error` with the name of the worker and the end of its error output.
     fn failure(&mut self, error: anyhow::Error) -> anyhow::Error {
-        // It may still run, after an answer that was none; its error output ends with it.
+        // It may still run, after an answer that was none.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let said = self.errors.take().and_then(|errors| errors.join().ok()).unwrap_or_default();
-        let lines: Vec<&str> = said.lines().collect();
-        let end = lines[lines.len().saturating_sub(SHOWN)..].join("\n    ");
+        let end = self.errors.end();
         anyhow!("{}: {error:#}\n  its error output ends:\n    {end}", self.name)
     }
 }
@@ -107,7 +137,8 @@ impl Drop for Worker {
 mod tests {
     use super::*;
 
-    const READY: &str = r#"{"ready":"x","unit":"samples","parameters":1,"check":{},"notes":[]}"#;
+    const READY: &str =
+        r#"{"ready":"x","unit":"samples","parameters":1,"base_rss_mib":1,"check":{},"notes":[]}"#;
 
     fn shell(script: &str) -> Command {
         let mut command = Command::new("sh");

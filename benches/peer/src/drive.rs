@@ -124,6 +124,7 @@ impl Driver<'_> {
         let mut outcome = Outcome {
             unit: ready.unit.clone(),
             parameters: ready.parameters,
+            base_rss_mib: [ready.base_rss_mib, 0.0],
             notes: ready.notes.iter().map(|note| format!("weft: {note}")).collect(),
             ..Outcome::new(entry)
         };
@@ -172,6 +173,7 @@ impl Driver<'_> {
             }
         };
         outcome.variant = Some(chosen.to_string());
+        outcome.base_rss_mib[1] = ready.base_rss_mib;
         outcome.notes.extend(ready.notes.iter().map(|note| format!("torch: {note}")));
         Ok(worker)
     }
@@ -297,7 +299,7 @@ mod tests {
     #[test]
     fn the_fastest_variant_is_chosen_and_failures_are_noted() {
         let start = |variant: &str| {
-            let ready = r#"{"ready":"x","unit":"u","parameters":null,"check":{},"notes":[]}"#;
+            let ready = r#"{"ready":"x","unit":"u","base_rss_mib":1,"check":{},"notes":[]}"#;
             let round = |seconds| format!(r#"{{"seconds":{seconds},"work":1,"peak_rss_mib":1}}"#);
             let serve = |round| format!("echo '{ready}'; while read line; do echo '{round}'; done");
             let mut command = Command::new("sh");

@@ -22,6 +22,8 @@ pub struct Ready {
     pub unit: String,
     /// Numbers that the model learns, where there is a model.
     pub parameters: Option<usize>,
+    /// Resident set before the workload was set up, in MiB: the libraries.
+    pub base_rss_mib: f64,
     /// What the first step gave.
     pub check: Check,
     /// What a reader of the figures should know.
@@ -92,7 +94,8 @@ mod tests {
 
     fn ready(parameters: Option<usize>, loss: &[f64]) -> Ready {
         let check = Check::from([("loss".to_string(), loss.to_vec())]);
-        Ready { ready: "x".into(), unit: "samples".into(), parameters, check, notes: vec![] }
+        let (ready, unit) = ("x".to_string(), "samples".to_string());
+        Ready { ready, unit, parameters, base_rss_mib: 1.0, check, notes: vec![] }
     }
 
     #[test]

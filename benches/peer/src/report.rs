@@ -19,6 +19,8 @@ pub struct Outcome {
     pub weft: Vec<Round>,
     /// Empty where PyTorch was missing.
     pub torch: Vec<Round>,
+    /// Memory of weft's and PyTorch's worker before the workload was set up, in MiB.
+    pub base_rss_mib: [f64; 2],
     /// The way of PyTorch's side that was the fastest.
     pub variant: Option<String>,
     pub notes: Vec<String>,
@@ -57,6 +59,7 @@ impl Outcome {
             parameters: None,
             weft: vec![],
             torch: vec![],
+            base_rss_mib: [0.0; 2],
             variant: None,
             notes: vec![],
         }
@@ -88,7 +91,12 @@ impl Outcome {
             let Spread { median, least, most } = ratio;
             let goal = self.goal;
             line("ratio", format!("{median:.2} ({least:.2} to {most:.2}), goal {goal:.2}"));
-            line("memory", format!("{:.2} of torch's", peak(&self.weft) / peak(&self.torch)));
+            let memory = peak(&self.weft) / peak(&self.torch);
+            let [ours, theirs] = self.base_rss_mib;
+            line(
+                "memory",
+                format!("{memory:.2} of torch's; libraries {ours:.0} and {theirs:.0} MiB"),
+            );
         }
         if let Some(variant) = &self.variant {
             line("torch by", variant.clone());
@@ -116,7 +124,7 @@ fn peak(rounds: &[Round]) -> f64 {
 /// The table of `docs/benchmarks.md`.
 pub fn markdown(outcomes: &[Outcome]) -> String {
     let mut text = String::from(
-        "| | workload | weft | PyTorch | weft / PyTorch, median (range) | goal | peak MiB, weft / PyTorch |\n\
+        "| | workload | weft | PyTorch | weft / PyTorch, median (range) | goal | peak MiB, weft / PyTorch (libraries) |\n\
          | --- | --- | --- | --- | --- | --- | --- |\n",
     );
     for outcome in outcomes {
@@ -129,7 +137,10 @@ pub fn markdown(outcomes: &[Outcome]) -> String {
             .map_or(String::new(), |r| format!("{:.2} ({:.2}-{:.2})", r.median, r.least, r.most));
         let (ours, theirs) = (peak(&outcome.weft), peak(&outcome.torch));
         let memory = match theirs > 0.0 {
-            true => format!("{ours:.0} / {theirs:.0} = {:.2}", ours / theirs),
+            true => {
+                let [base, other] = outcome.base_rss_mib;
+                format!("{ours:.0} / {theirs:.0} = {:.2} ({base:.0} / {other:.0})", ours / theirs)
+            }
             false => format!("{ours:.0}"),
         };
         // Writing to a String cannot fail.
@@ -161,6 +172,7 @@ mod tests {
             unit: "samples".into(),
             weft: vec![round(2.0, 100.0), round(3.0, 150.0), round(2.0, 120.0)],
             torch: vec![round(4.0, 200.0), round(3.0, 100.0), round(3.0, 300.0)],
+            base_rss_mib: [5.0, 90.0],
             variant: Some("compile".into()),
             ..Outcome::new(&WORKLOADS[0])
         }
@@ -179,7 +191,7 @@ mod tests {
         assert_eq!(outcome().ratios(), [2.0, 1.0, 1.5]);
         let text = outcome().text();
         assert!(text.contains("1.50 (1.00 to 2.00), goal 1.00"), "{text}");
-        assert!(text.contains("0.50 of torch's"), "{text}");
+        assert!(text.contains("0.50 of torch's; libraries 5 and 90 MiB"), "{text}");
     }
 
     #[test]
@@ -187,7 +199,10 @@ mod tests {
         let table = markdown(&[outcome(), Outcome { torch: vec![], variant: None, ..outcome() }]);
         let rows: Vec<&str> = table.lines().collect();
         assert_eq!(rows.len(), 4, "{table}");
-        assert!(rows[2].contains("| 1.50 (1.00-2.00) | 1.00 | 150 / 300 = 0.50 |"), "{table}");
+        assert!(
+            rows[2].contains("| 1.50 (1.00-2.00) | 1.00 | 150 / 300 = 0.50 (5 / 90) |"),
+            "{table}"
+        );
         assert!(rows[3].contains("| not run |") && rows[3].ends_with("| 150 |"), "{table}");
         let columns = |row: &str| row.matches('|').count();
         assert!(rows.iter().all(|row| columns(row) == columns(rows[0])), "{table}");

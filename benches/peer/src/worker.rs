@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use burn::tensor::Device;
 
 use crate::exchange::Exchange;
-use crate::memory::{peak_rss_mib, reset_peak};
+use crate::memory::{peak_rss_mib, reset_peak, rss_mib};
 use crate::protocol::{GO, Ready, Round};
 use crate::workload::{Context, Workload, find};
 
@@ -47,12 +47,13 @@ pub fn run(args: &Args) -> Result<()> {
             pictures: args.pictures.clone(),
             fused: args.fused,
         };
+        let base = rss_mib();
         let workload = (entry.setup)(&context).context(entry.name)?;
-        serve(entry.name, workload)
+        serve(entry.name, workload, base)
     })
 }
 
-fn serve(name: &str, mut workload: Box<dyn Workload>) -> Result<()> {
+fn serve(name: &str, mut workload: Box<dyn Workload>, base_rss_mib: f64) -> Result<()> {
     let steps = (ROUND / warm_up(workload.as_mut())?).ceil().max(1.0) as u64;
     let facts = workload.facts();
     reset_peak();
@@ -60,6 +61,7 @@ fn serve(name: &str, mut workload: Box<dyn Workload>) -> Result<()> {
         ready: name.to_string(),
         unit: facts.unit.to_string(),
         parameters: facts.parameters,
+        base_rss_mib,
         check: facts.check,
         notes: facts.notes,
     })?;
