@@ -19,9 +19,6 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-// The allocator of the process: that of `weft-cli`, so that what is measured is what users run.
-// A `#[global_allocator]` belongs here.
-
 /// Weft and PyTorch side by side.
 #[derive(Parser)]
 #[command(name = "weft-peer")]
@@ -39,6 +36,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    // As `weft` does: what is measured is what users run.
+    weft_train::memory::keep_freed_memory();
     let result = match Cli::parse().command {
         Command::Drive(args) => drive::run(&args),
         Command::Worker(args) => worker::run(&args),

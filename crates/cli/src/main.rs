@@ -40,6 +40,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    weft_train::memory::keep_freed_memory();
     let command = Cli::parse().command;
     if !matches!(command, Command::Train(_)) {
         end_with_the_reader();

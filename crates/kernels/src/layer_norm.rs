@@ -37,6 +37,47 @@ pub fn layer_norm<const D: usize>(
     module::layer_norm(x, gamma, Some(beta), epsilon)
 }
 
+/// `s = x + branch`, and [`layer_norm`] of `s`: the end of a residual branch, and the norm that
+/// comes next.
+///
+/// # Shapes
+///
+/// - `x`, `branch` and both outputs: `[..., width]`
+/// - `gamma`, `beta`: `[width]`
+pub fn residual_layer_norm<const D: usize>(
+    x: Tensor<D>,
+    branch: Tensor<D>,
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+    epsilon: f64,
+) -> (Tensor<D>, Tensor<D>) {
+    assert_eq!(x.dims(), branch.dims(), "the shape of the residual branch");
+    assert_eq!(x.dims()[D - 1..], gamma.dims(), "the width of gamma");
+    assert_eq!(x.dims()[D - 1..], beta.dims(), "the width of beta");
+    #[cfg(feature = "flex")]
+    {
+        use crate::flex::takes;
+        use burn::backend::Dispatch;
+        use extension::LayerNormOps;
+
+        let [x, branch] = [x, branch].map(Tensor::into_dispatch);
+        let [gamma, beta] = [gamma, beta].map(Tensor::into_dispatch);
+        if [&x, &branch, &gamma, &beta].into_iter().all(takes) {
+            let (sum, normed) =
+                Dispatch::residual_layer_norm_forward(x, branch, gamma, beta, epsilon);
+            return (Tensor::from_dispatch(sum), Tensor::from_dispatch(normed));
+        }
+        let sum = Tensor::<D>::from_dispatch(x) + Tensor::from_dispatch(branch);
+        let [gamma, beta] = [gamma, beta].map(Tensor::from_dispatch);
+        (sum.clone(), module::layer_norm(sum, gamma, Some(beta), epsilon))
+    }
+    #[cfg(not(feature = "flex"))]
+    {
+        let sum = x + branch;
+        (sum.clone(), module::layer_norm(sum, gamma, Some(beta), epsilon))
+    }
+}
+
 /// `(x - mean(x)) / sqrt(var(x) + epsilon)` over the last dimension: layer norm
 /// without its learned scale and shift. For targets, which must not be learned.
 ///

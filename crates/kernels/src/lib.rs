@@ -27,7 +27,7 @@ pub use cross_entropy::{cross_entropy, cross_entropy_soft};
 pub use embedding::embedding;
 pub use fused::{fused, set_fused};
 pub use gelu::gelu;
-pub use layer_norm::{layer_norm, standardize};
+pub use layer_norm::{layer_norm, residual_layer_norm, standardize};
 pub use linear::{linear, linear_gelu};
 pub use linear_cross_entropy::{LinearCrossEntropy, linear_cross_entropy};
 pub use mean::mean;

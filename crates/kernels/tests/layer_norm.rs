@@ -4,7 +4,7 @@ mod common;
 
 use burn::tensor::{Device, Tensor, TensorData, module};
 use common::*;
-use weft_kernels::layer_norm;
+use weft_kernels::{layer_norm, residual_layer_norm};
 
 /// Both sum rows of at most 768 numbers of size 2 in f32, in different orders.
 const TOLERANCE: f32 = 2e-6;
@@ -94,6 +94,72 @@ fn slopes() {
     check_slope(rng, &start, &dx, |x| loss(x, gamma.clone(), beta.clone()));
     check_slope(rng, &gamma, &dgamma, |gamma| loss(start.clone(), gamma, beta.clone()));
     check_slope(rng, &beta, &dbeta, |beta| loss(start.clone(), gamma.clone(), beta));
+}
+
+type Residual<const D: usize> =
+    fn(Tensor<D>, Tensor<D>, Tensor<1>, Tensor<1>, f64) -> (Tensor<D>, Tensor<D>);
+
+fn residual_composed<const D: usize>(
+    x: Tensor<D>,
+    branch: Tensor<D>,
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+    epsilon: f64,
+) -> (Tensor<D>, Tensor<D>) {
+    let sum = x + branch;
+    (sum.clone(), module::layer_norm(sum, gamma, Some(beta), epsilon))
+}
+
+/// Both outputs and the gradients of `x`, `branch`, `gamma` and `beta`, where the loss uses both
+/// outputs, or the norm alone.
+fn run_residual<const D: usize>(
+    x: Tensor<D>,
+    branch: Tensor<D>,
+    norm: Residual<D>,
+    sum_counts: bool,
+) -> [Vec<f32>; 6] {
+    let (device, width) = (x.device(), x.dims()[D - 1]);
+    let [x, branch] = [x, branch].map(Tensor::require_grad);
+    let [gamma, beta] =
+        [11, 12].map(|seed| random(&mut rng(seed), [width], &device).require_grad());
+    // The branch comes out of an operation, as in a block, so that its memory is nobody else's.
+    let (sum, normed) = norm(x.clone(), branch.clone() * 1.0, gamma.clone(), beta.clone(), EPSILON);
+    let weigh = |x: &Tensor<D>, seed| (x.clone() * random(&mut rng(seed), x.dims(), &device)).sum();
+    let loss = weigh(&normed, 13);
+    let loss = if sum_counts { loss + weigh(&sum, 14) } else { loss };
+    let grads = loss.backward();
+    let outputs = [sum.inner(), normed.inner()].map(numbers);
+    let [dx, dbranch] = [x, branch].map(|x| numbers(x.grad(&grads).unwrap()));
+    let [dgamma, dbeta] = [gamma, beta].map(|x| numbers(x.grad(&grads).unwrap()));
+    let [sum, normed] = outputs;
+    [sum, normed, dx, dbranch, dgamma, dbeta]
+}
+
+#[test]
+fn a_residual_and_its_norm_agree_with_burn() {
+    for shape in [[1, 1, 5], [3, 5, 7], [2, 37, 128], [3, 65, 33], [2, 197, 768]] {
+        for sum_counts in [true, false] {
+            let [x, branch] = [31, 32].map(|seed| random(&mut rng(seed), shape, &autodiff()));
+            let got = run_residual(x.clone(), branch.clone(), residual_layer_norm, sum_counts);
+            let expected = run_residual(x, branch, residual_composed, sum_counts);
+            for (index, (got, expected)) in got.iter().zip(&expected).enumerate() {
+                let tolerance = if index < 4 { TOLERANCE } else { TOLERANCE_OF_SUMS };
+                let difference = difference(got, expected);
+                assert!(difference <= tolerance, "output {index}: {difference}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_residual_leaves_memory_alone_that_others_hold() {
+    let [x, branch] = [33, 34].map(|seed| random(&mut rng(seed), [5, 9], &Device::flex()));
+    let ones = Tensor::ones([9], &Device::flex());
+    let before = [x.clone(), branch.clone()].map(numbers);
+    let (sum, _) = residual_layer_norm(x.clone(), branch.clone(), ones.clone(), ones, EPSILON);
+    assert_eq!([x, branch].map(numbers), before);
+    let expected: Vec<f32> = before[0].iter().zip(&before[1]).map(|(x, b)| x + b).collect();
+    assert_eq!(numbers(sum), expected);
 }
 
 #[test]

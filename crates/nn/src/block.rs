@@ -10,6 +10,7 @@ use crate::drop_path::DropPath;
 use crate::feed_forward::{FeedForward, FeedForwardConfig};
 use crate::layer_norm::{LayerNorm, LayerNormConfig};
 use crate::mask::AttentionMask;
+use crate::residual::Residual;
 
 /// Self-attention, cross-attention where the block has it, and a feed-forward network, each with a
 /// norm and a residual connection (Vaswani et al. 2017, section 3.1; pre-norm as in Dosovitskiy et
@@ -95,6 +96,11 @@ impl TransformerBlock {
     ///
     /// - input and output: `[batch, tokens, width]`
     pub fn forward(&self, x: Tensor<3>, mask: Option<&AttentionMask>) -> Tensor<3> {
+        self.advance(x.into(), mask).sum()
+    }
+
+    /// As [`forward`](Self::forward), from and to the stream that runs through a stack.
+    pub(crate) fn advance(&self, x: Residual, mask: Option<&AttentionMask>) -> Residual {
         self.feed(self.attend(x, mask))
     }
 
@@ -110,10 +116,10 @@ impl TransformerBlock {
         memory: &Memory,
     ) -> Tensor<3> {
         let cross = self.cross_attention.as_ref().expect("a block with cross-attention");
-        let x = self.residual(self.attend(x, mask), &cross.norm, &None, |x| {
+        let x = self.residual(self.attend(x.into(), mask), &cross.norm, &None, |x| {
             cross.attention.forward(x, memory.tokens.clone(), memory.mask.as_ref())
         });
-        self.feed(x)
+        self.feed(x).sum()
     }
 
     /// As [`forward`](Self::forward), with the attention weights `[batch, heads, tokens, tokens]`.
@@ -123,21 +129,21 @@ impl TransformerBlock {
         mask: Option<&AttentionMask>,
     ) -> (Tensor<3>, Tensor<4>) {
         let mut weights = None;
-        let x = self.residual(x, &self.attention_norm, &self.attention_scale, |x| {
+        let x = self.residual(x.into(), &self.attention_norm, &self.attention_scale, |x| {
             let (attended, found) = self.attention.forward_with_weights(x.clone(), x, mask);
             weights = Some(found);
             attended
         });
-        (self.feed(x), weights.expect("the branch was run"))
+        (self.feed(x).sum(), weights.expect("the branch was run"))
     }
 
-    fn attend(&self, x: Tensor<3>, mask: Option<&AttentionMask>) -> Tensor<3> {
+    fn attend(&self, x: Residual, mask: Option<&AttentionMask>) -> Residual {
         self.residual(x, &self.attention_norm, &self.attention_scale, |x| {
             self.attention.forward(x.clone(), x, mask)
         })
     }
 
-    fn feed(&self, x: Tensor<3>) -> Tensor<3> {
+    fn feed(&self, x: Residual) -> Residual {
         self.residual(x, &self.feed_forward_norm, &self.feed_forward_scale, |x| {
             self.feed_forward.forward(x)
         })
@@ -146,24 +152,29 @@ impl TransformerBlock {
     /// `x + scale branch(norm(x))`, or `norm(x + scale branch(x))`.
     fn residual(
         &self,
-        x: Tensor<3>,
+        x: Residual,
         norm: &LayerNorm,
         scale: &Option<LayerScale>,
         branch: impl FnOnce(Tensor<3>) -> Tensor<3>,
-    ) -> Tensor<3> {
-        let input = match self.position {
-            NormPosition::Pre => norm.forward(x.clone()),
-            NormPosition::Post => x.clone(),
+    ) -> Residual {
+        let branch = |x| {
+            let output = branch(x);
+            let output = match scale {
+                Some(scale) => scale.forward(output),
+                None => output,
+            };
+            self.drop_path.forward(output)
         };
-        let output = branch(input);
-        let output = match scale {
-            Some(scale) => scale.forward(output),
-            None => output,
-        };
-        let x = x + self.drop_path.forward(output);
         match self.position {
-            NormPosition::Pre => x,
-            NormPosition::Post => norm.forward(x),
+            NormPosition::Pre => {
+                let (x, normed) = x.normed(norm);
+                x.plus(branch(normed))
+            }
+            NormPosition::Post => {
+                let x = x.sum();
+                let (_, normed) = Residual::new(x.clone()).plus(branch(x)).normed(norm);
+                normed.into()
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor};
-use weft_kernels::layer_norm;
+use weft_kernels::{layer_norm, residual_layer_norm};
 
 /// Configuration of [`LayerNorm`].
 #[derive(Debug, Clone, PartialEq)]
@@ -38,5 +38,14 @@ impl LayerNorm {
     /// - input and output: `[..., width]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         layer_norm(x, self.gamma.val(), self.beta.val(), self.epsilon)
+    }
+
+    /// `x + branch`, and its norm, in one pass.
+    pub fn forward_residual<const D: usize>(
+        &self,
+        x: Tensor<D>,
+        branch: Tensor<D>,
+    ) -> (Tensor<D>, Tensor<D>) {
+        residual_layer_norm(x, branch, self.gamma.val(), self.beta.val(), self.epsilon)
     }
 }

@@ -13,6 +13,7 @@ pub mod layer_norm;
 pub mod linear;
 pub mod mask;
 pub mod pooler;
+pub mod residual;
 pub mod stack;
 
 pub use activation::Activation;

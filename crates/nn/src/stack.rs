@@ -7,6 +7,7 @@ use crate::block::{Memory, TransformerBlock};
 use crate::config::{NormPosition, TransformerConfig};
 use crate::layer_norm::{LayerNorm, LayerNormConfig};
 use crate::mask::AttentionMask;
+use crate::residual::Residual;
 
 /// The one encoder stack of weft: image, text and fusion encoders differ in what they put in front
 /// of it.
@@ -31,8 +32,11 @@ impl TransformerStack {
     ///
     /// - input and output: `[batch, tokens, width]`
     pub fn forward(&self, x: Tensor<3>, mask: Option<&AttentionMask>) -> Tensor<3> {
-        let x = self.blocks.iter().fold(x, |x, block| block.forward(x, mask));
-        self.finish(x)
+        let x = self.blocks.iter().fold(x.into(), |x, block| block.advance(x, mask));
+        match &self.norm {
+            Some(norm) => Residual::normed(x, norm).1,
+            None => x.sum(),
+        }
     }
 
     /// What goes into the first block and what comes out of each: `depth + 1` states, the last one

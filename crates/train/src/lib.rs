@@ -9,6 +9,7 @@ pub mod export;
 pub mod gradients;
 pub mod inference;
 pub mod interrupt;
+pub mod memory;
 pub mod metrics_log;
 pub mod optimizer;
 pub mod parameters;

@@ -7,7 +7,7 @@ use burn::backend::tensor::FloatTensor;
 use rayon::prelude::*;
 
 use super::simd::{fma, vectorised};
-use super::{contiguous, numbers};
+use super::{contiguous, numbers, whole};
 use crate::adamw::AdamWUpdate;
 use crate::adamw::extension::AdamWOps;
 
@@ -59,13 +59,6 @@ impl AdamWOps for Flex {
             });
         (p, m, v, t)
     }
-}
-
-/// The same numbers in row-major order, with nothing else in their memory.
-fn whole(tensor: FlexTensor) -> FlexTensor {
-    let count = tensor.layout().num_elements();
-    let tensor = contiguous(tensor);
-    if tensor.storage::<f32>().len() == count { tensor } else { tensor.to_contiguous() }
 }
 
 /// The numbers of a [`whole`] tensor, copied first if somebody else holds them too.

@@ -7,7 +7,7 @@ use burn::backend::tensor::FloatTensor;
 use rayon::prelude::*;
 
 use super::simd::{dot, fma, sum_of, vectorised, written};
-use super::{contiguous, numbers, tensor};
+use super::{contiguous, numbers, tensor, whole};
 use crate::layer_norm::extension::LayerNormOps;
 
 /// Rows one task works on. The gradients of scale and shift are summed within a chunk, then over
@@ -32,6 +32,34 @@ impl LayerNormOps for Flex {
         // SAFETY: the chunks of `out` and of `xs` pair up, and `forward` writes one for one.
         let ys = unsafe { written(xs.len(), write) };
         tensor(ys, x.layout().shape())
+    }
+
+    fn residual_layer_norm_forward(
+        x: FloatTensor<Self>,
+        branch: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let (x, gamma, beta) = (contiguous(x), contiguous(gamma), contiguous(beta));
+        let (xs, gamma, beta) = (numbers(&x), numbers(&gamma), numbers(&beta));
+        // The branch is nobody else's most of the time; then the sum is written where it lay.
+        let mut sum = whole(branch);
+        let sums: &mut [f32] = sum.storage_mut();
+        let chunk = CHUNK * gamma.len();
+        let write = |out: &mut [MaybeUninit<f32>]| {
+            out.par_chunks_mut(chunk)
+                .zip(sums.par_chunks_mut(chunk).zip(xs.par_chunks(chunk)))
+                .for_each(|(y, (sum, x))| {
+                    add(x, sum);
+                    forward(sum, gamma, beta, epsilon as f32, y);
+                });
+        };
+        // SAFETY: the chunks of `out`, of the sum and of `xs` pair up, and `forward` writes one for
+        // one.
+        let ys = unsafe { written(xs.len(), write) };
+        let normed = tensor(ys, x.layout().shape());
+        (sum, normed)
     }
 
     fn layer_norm_backward(
@@ -65,6 +93,15 @@ impl LayerNormOps for Flex {
         }
         let dbeta = total.split_off(width);
         (tensor(dxs, x.layout().shape()), tensor(total, &[width]), tensor(dbeta, &[width]))
+    }
+}
+
+vectorised! { fn add(x: &[f32], sum: &mut [f32]) = add_body; }
+
+#[inline(always)]
+fn add_body<const FMA: bool>(x: &[f32], sum: &mut [f32]) {
+    for (sum, &x) in sum.iter_mut().zip(x) {
+        *sum += x;
     }
 }
 

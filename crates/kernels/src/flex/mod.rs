@@ -40,6 +40,13 @@ fn contiguous(tensor: FlexTensor) -> FlexTensor {
     if tensor.layout().contiguous_offsets().is_some() { tensor } else { tensor.to_contiguous() }
 }
 
+/// The same numbers in row-major order, with nothing else in their memory.
+fn whole(tensor: FlexTensor) -> FlexTensor {
+    let count = tensor.layout().num_elements();
+    let tensor = contiguous(tensor);
+    if tensor.storage::<f32>().len() == count { tensor } else { tensor.to_contiguous() }
+}
+
 /// The numbers of a [`contiguous`] tensor.
 fn numbers(tensor: &FlexTensor) -> &[f32] {
     tensor.as_slice().expect("a contiguous tensor of f32")

@@ -18,6 +18,18 @@ pub trait LayerNormOps: Backend {
         epsilon: f64,
     ) -> FloatTensor<Self>;
 
+    /// `s = x + branch`, and its layer norm.
+    fn residual_layer_norm_forward(
+        x: FloatTensor<Self>,
+        branch: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let sum = Self::float_add(x, branch);
+        (sum.clone(), Self::layer_norm_forward(sum, gamma, beta, epsilon))
+    }
+
     /// The gradients of `x`, `gamma` and `beta`. With `y = (x - mean(x)) / deviation` and `h =
     /// gradient gamma`, that of `x` is `(h - mean(h) - y mean(h y)) / deviation`.
     fn layer_norm_backward(
@@ -47,6 +59,21 @@ impl<B: LayerNormOps> Backward<B, 3> for LayerNorm {
     }
 }
 
+/// A sum, whose gradient is that of both its terms.
+#[derive(Debug)]
+struct Residual;
+
+impl<B: Backend> Backward<B, 2> for Residual {
+    type State = ();
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = grads.consume::<B>(&ops.node);
+        for parent in ops.parents.into_iter().flatten() {
+            grads.register::<B>(parent.id, gradient.clone());
+        }
+    }
+}
+
 impl<B: LayerNormOps, C: CheckpointStrategy> LayerNormOps for Autodiff<B, C> {
     fn layer_norm_forward(
         x: FloatTensor<Self>,
@@ -64,6 +91,32 @@ impl<B: LayerNormOps, C: CheckpointStrategy> LayerNormOps for Autodiff<B, C> {
             ),
             OpsKind::UnTracked(prep) => prep.finish(B::layer_norm_forward(x, gamma, beta, epsilon)),
         }
+    }
+
+    /// One pass, two nodes of the graph: the norm's parent is the sum.
+    fn residual_layer_norm_forward(
+        x: FloatTensor<Self>,
+        branch: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let (x, x_node) = x.into_parts();
+        let (branch, branch_node) = branch.into_parts();
+        let (gamma, gamma_node) = gamma.into_parts();
+        let (beta, beta_node) = beta.into_parts();
+        let (sum, normed) = B::residual_layer_norm_forward(x, branch, gamma.clone(), beta, epsilon);
+        let sum = match Residual.prepare::<C>([x_node, branch_node]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((), sum),
+            OpsKind::UnTracked(prep) => prep.finish(sum),
+        };
+        let (value, sum_node) = sum.clone().into_parts();
+        let prep = LayerNorm.prepare::<C>([sum_node, gamma_node, beta_node]).compute_bound();
+        let normed = match prep.stateful() {
+            OpsKind::Tracked(prep) => prep.finish((value, gamma, epsilon), normed),
+            OpsKind::UnTracked(prep) => prep.finish(normed),
+        };
+        (sum, normed)
     }
 
     fn layer_norm_backward(
