@@ -1,11 +1,16 @@
 //! The switch between fused kernels and operations composed of Burn's.
 
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-static FUSED: AtomicBool = AtomicBool::new(true);
+/// Set to 0, this environment variable turns the fused kernels off before the first operation.
+pub const VARIABLE: &str = "WEFT_FUSED";
 
-/// Turns the fused kernels of the whole process on or off. They are on until this is called. Both
-/// ways compute the same functions; results differ by rounding alone.
+static FUSED: LazyLock<AtomicBool> =
+    LazyLock::new(|| AtomicBool::new(std::env::var(VARIABLE).as_deref() != Ok("0")));
+
+/// Turns the fused kernels of the whole process on or off. Both ways compute the same functions;
+/// results differ by rounding alone.
 pub fn set_fused(on: bool) {
     FUSED.store(on, Ordering::Relaxed);
 }

@@ -56,7 +56,7 @@ pub struct WordAttention {
 impl Inference {
     /// `model` as it is.
     pub fn new(recipe: &Recipe, tokenizer: Arc<Tokenizer>, model: &Model, device: &Device) -> Self {
-        weft_kernels::set_fused(recipe.train.fused);
+        recipe.choose_kernels();
         let pipeline = recipe.pipeline(tokenizer);
         let device = device.clone().without_autodiff();
         let model = model.valid();

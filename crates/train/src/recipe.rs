@@ -208,6 +208,13 @@ fn four() -> usize {
 }
 
 impl Recipe {
+    /// Turns the fused kernels off if the recipe wants that.
+    pub fn choose_kernels(&self) {
+        if !self.train.fused {
+            weft_kernels::set_fused(false);
+        }
+    }
+
     /// Reads a recipe: the name of one that comes with weft, or the path of a TOML file.
     pub fn open(name: &str) -> Result<Self> {
         if let Some((_, text)) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name) {

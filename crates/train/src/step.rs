@@ -29,7 +29,7 @@ type Figure = (&'static str, f64);
 
 impl Stepper {
     pub fn new(recipe: &Recipe, device: &Device) -> Self {
-        weft_kernels::set_fused(recipe.train.fused);
+        recipe.choose_kernels();
         Self {
             recipe: recipe.clone(),
             objectives: recipe.objectives.build(),
