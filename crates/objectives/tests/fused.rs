@@ -52,8 +52,9 @@ fn mlm() {
     let logits = model.heads.mlm.forward(masked, embeddings);
     let best: Vec<i64> = logits.clone().argmax(1).into_data().iter().collect();
     let words = batch.masked_words.clone();
-    let hits = best.iter().zip(words.clone().into_data().iter::<i64>()).filter(|(a, b)| **a == *b);
-    let accuracy = hits.count() as f32 / best.len() as f32;
+    let expected: Vec<i64> = words.clone().into_data().iter().collect();
+    let hits = best.iter().zip(&expected).filter(|(found, word)| found == word).count();
+    let accuracy = hits as f32 / best.len() as f32;
     assert!(close(scalar(loss.value.clone()), scalar(mlm_loss(logits, words))));
     assert!(close(figure(&loss, "mlm_accuracy"), accuracy));
 }
