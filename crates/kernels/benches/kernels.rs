@@ -2,9 +2,12 @@
 
 use std::hint::black_box;
 
-use burn::tensor::{Device, Distribution, Tensor, activation, module};
+use burn::tensor::{Device, Distribution, Int, Tensor, activation, module};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use weft_kernels::{attention, attention_with_weights, gelu, layer_norm};
+use weft_kernels::{
+    attention, attention_with_weights, contrastive, embedding, gelu, l2_normalize, layer_norm,
+    linear_cross_entropy, set_fused,
+};
 
 fn random<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
     Tensor::random(shape, Distribution::Normal(0.0, 1.0), device)
@@ -62,5 +65,85 @@ fn kernels(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, kernels);
+/// Times `f` of inputs on both devices, fused and composed: alone, and with its backward pass.
+fn measure_both_ways<I: Clone, const D: usize>(
+    criterion: &mut Criterion,
+    group: &str,
+    shape: &[usize],
+    inputs: impl Fn(&Device) -> I,
+    f: impl Fn(I) -> Tensor<D>,
+) {
+    let mut group = criterion.benchmark_group(group);
+    group.sample_size(10);
+    let (plain, tracked) = (inputs(&Device::flex()), inputs(&Device::flex().autodiff()));
+    for (name, fused) in [("fused", true), ("composed", false)] {
+        set_fused(fused);
+        let id = |pass: &str| BenchmarkId::new(format!("{name}/{pass}"), format!("{shape:?}"));
+        group.bench_function(id("forward"), |b| b.iter(|| black_box(f(plain.clone()))));
+        group.bench_function(id("both"), |b| {
+            b.iter(|| black_box(f(tracked.clone()).backward()));
+        });
+    }
+    set_fused(true);
+    group.finish();
+}
+
+/// Of about unit size, and on the tape where the device is.
+fn parameter<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
+    let x = random(shape, device);
+    if device.is_autodiff() { x.require_grad() } else { x }
+}
+
+/// Numbers below `below`.
+fn ids<const D: usize>(shape: [usize; D], below: usize, device: &Device) -> Tensor<D, Int> {
+    let below = Distribution::Uniform(0.0, below as f64);
+    Tensor::<D>::random(shape, below, &device.clone().without_autodiff()).int()
+}
+
+fn losses(criterion: &mut Criterion) {
+    for shape @ [items, classes, width] in [[96, 2000, 128], [512, 30_522, 768]] {
+        let inputs = |device: &Device| {
+            (
+                parameter([items, width], device),
+                parameter([classes, width], device),
+                parameter([classes], device),
+                ids([items], classes, device),
+            )
+        };
+        measure_both_ways(criterion, "linear_cross_entropy", &shape, inputs, |(x, w, b, class)| {
+            linear_cross_entropy(x, w, b, class).loss
+        });
+    }
+    for shape in [[64, 128], [1024, 256], [4096, 256]] {
+        let inputs = |device: &Device| {
+            let [image, text] = [0, 1].map(|_| l2_normalize(random(shape, device)));
+            let temperature = Tensor::<1>::from_floats([0.07], device);
+            if device.is_autodiff() {
+                (image.require_grad(), text.require_grad(), temperature.require_grad())
+            } else {
+                (image, text, temperature)
+            }
+        };
+        measure_both_ways(
+            criterion,
+            "contrastive",
+            &shape,
+            inputs,
+            |(image, text, temperature)| contrastive(image, text, temperature),
+        );
+    }
+}
+
+fn embeddings(criterion: &mut Criterion) {
+    for shape @ [batch, tokens, rows, width] in [[64, 24, 2000, 128], [64, 32, 30_522, 768]] {
+        let inputs = |device: &Device| {
+            (parameter([rows, width], device), ids([batch, tokens], rows, device))
+        };
+        measure_both_ways(criterion, "embedding", &shape, inputs, |(table, ids)| {
+            embedding(table, ids)
+        });
+    }
+}
+
+criterion_group!(benches, kernels, losses, embeddings);
 criterion_main!(benches);
