@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: the benchmarks; `cargo xtask bench peer`: weft and PyTorch side by side.
+//! `cargo xtask bench`: the benchmarks; `cargo xtask bench peer`: weft and PyTorch side by side;
+//! `cargo xtask bench growth`: how time and memory grow with the size of a step.
 
 use std::{ffi::OsString, process::Command};
 
@@ -8,15 +9,16 @@ use crate::{run, test};
 
 pub fn run(args: &[OsString]) -> Result<u8> {
     match args.split_first() {
-        Some((first, rest)) if first == "peer" => run::become_it(peer(rest)),
+        Some((first, rest)) if first == "peer" => run::become_it(peer("drive", rest)),
+        Some((first, rest)) if first == "growth" => run::become_it(peer("growth", rest)),
         _ => run::wait(benches(args)),
     }
 }
 
-/// What drives both sides needs Burn, so it is a program of its own.
-fn peer(args: &[OsString]) -> Command {
+/// A command of the program that runs both sides: it needs Burn, so it is one of its own.
+fn peer(command: &str, args: &[OsString]) -> Command {
     let mut cargo = run::cargo();
-    cargo.args(["run", "--release", "--package", "weft-peer", "--", "drive"]).args(args);
+    cargo.args(["run", "--release", "--package", "weft-peer", "--", command]).args(args);
     cargo
 }
 
@@ -62,7 +64,7 @@ mod tests {
 
     #[test]
     fn peer_passes_its_options_on() {
-        let line = shown(&peer(&words("--only a,d --rounds 9")));
+        let line = shown(&peer("drive", &words("--only a,d --rounds 9")));
         assert_eq!(line, "run --release --package weft-peer -- drive --only a,d --rounds 9");
     }
 }

@@ -6,6 +6,7 @@
 mod child;
 mod drive;
 mod exchange;
+mod growth;
 mod memory;
 mod protocol;
 mod report;
@@ -31,6 +32,8 @@ struct Cli {
 enum Command {
     /// Run workloads on both sides in turn and report the ratios.
     Drive(drive::Args),
+    /// How weft's encoder step grows with batch, tokens, width and threads.
+    Growth(growth::Args),
     /// Weft's side of one workload: reads `go` lines, answers with one line of JSON each.
     Worker(worker::Args),
 }
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
     weft_train::memory::keep_freed_memory();
     let result = match Cli::parse().command {
         Command::Drive(args) => drive::run(&args),
+        Command::Growth(args) => growth::run(&args),
         Command::Worker(args) => worker::run(&args),
     };
     match result {

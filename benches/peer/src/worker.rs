@@ -11,6 +11,7 @@ use crate::exchange::Exchange;
 use crate::memory::{peak_rss_mib, reset_peak, rss_mib};
 use crate::protocol::{GO, Ready, Round};
 use crate::workload::{Context, Workload, find};
+use crate::workloads::encoder;
 
 /// A round lasts about this long, in seconds: long against the clock and the scheduler.
 const ROUND: f64 = 2.0;
@@ -32,6 +33,8 @@ pub struct Args {
     /// Whether the fused kernels are used.
     #[arg(long, default_value_t = true, action = clap::ArgAction::Set)]
     fused: bool,
+    #[command(flatten)]
+    encoder: encoder::Sizes,
 }
 
 pub fn run(args: &Args) -> Result<()> {
@@ -46,6 +49,7 @@ pub fn run(args: &Args) -> Result<()> {
             exchange: args.exchange.clone().map(Exchange::new),
             pictures: args.pictures.clone(),
             fused: args.fused,
+            encoder: args.encoder,
         };
         let base = rss_mib();
         let workload = (entry.setup)(&context).context(entry.name)?;

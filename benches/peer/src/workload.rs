@@ -17,6 +17,8 @@ pub struct Context {
     pub exchange: Option<Exchange>,
     pub pictures: Option<PathBuf>,
     pub fused: bool,
+    /// Of the workload `encoder`.
+    pub encoder: encoder::Sizes,
 }
 
 /// What is to be known of a workload once it has taken its first step.

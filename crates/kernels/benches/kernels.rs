@@ -5,8 +5,9 @@ use std::hint::black_box;
 use burn::tensor::{Device, Distribution, Int, Tensor, activation, module};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use weft_kernels::{
-    attention, attention_with_weights, contrastive, embedding, gelu, l2_normalize, layer_norm,
-    linear_cross_entropy, set_fused,
+    AdamWUpdate, Follower, Moments, adamw, attention, attention_with_weights, contrastive,
+    embedding, gelu, l2_normalize, layer_norm, linear, linear_cross_entropy, linear_gelu,
+    residual_layer_norm, set_fused,
 };
 
 fn random<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
@@ -145,5 +146,66 @@ fn embeddings(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, kernels, losses, embeddings);
+fn layers(criterion: &mut Criterion) {
+    for (shape @ [_, _, width], hidden) in
+        [([32, 37, 128], 512), ([16, 197, 384], 1536), ([4, 197, 768], 3072)]
+    {
+        let inputs = |device: &Device| {
+            (
+                parameter(shape, device),
+                parameter([width, hidden], device) * 0.05,
+                parameter([hidden], device),
+            )
+        };
+        let sizes = [shape[0], shape[1], width, hidden];
+        measure_both_ways(criterion, "linear", &sizes, inputs, |(x, w, b)| linear(x, w, Some(b)));
+        measure_both_ways(criterion, "linear_gelu", &sizes, inputs, |(x, w, b)| {
+            linear_gelu(x, w, b)
+        });
+        let inputs = |device: &Device| {
+            let scale = || parameter([width], device);
+            (parameter(shape, device), parameter(shape, device), scale(), scale())
+        };
+        measure_both_ways(criterion, "residual_layer_norm", &shape, inputs, |(x, r, g, b)| {
+            // Both outputs count, as in a block before the last.
+            let (sum, normed) = residual_layer_norm(x, r * 1.0, g, b, 1e-6);
+            sum + normed
+        });
+    }
+}
+
+fn updates(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("adamw");
+    group.sample_size(10);
+    for count in [1 << 16, 1 << 22, 30_522 * 768] {
+        for (name, fused) in [("fused", true), ("composed", false)] {
+            set_fused(fused);
+            let [p, g, m, v, t] = [0; 5].map(|_| random([count], &Device::flex()));
+            let moments = Moments { first: m, second: v.abs() };
+            let mut state = Some((p, moments, t));
+            group.bench_function(BenchmarkId::new(name, count), |b| {
+                b.iter(|| {
+                    let (p, moments, twin) = state.take().expect("what the last update left");
+                    let follower = Some(Follower { twin, momentum: 0.995 });
+                    let updated = adamw(p, g.clone(), moments, follower, UPDATE);
+                    let twin = updated.twin.expect("a twin");
+                    state = Some((updated.parameter, updated.moments, twin));
+                });
+            });
+        }
+    }
+    set_fused(true);
+    group.finish();
+}
+
+const UPDATE: AdamWUpdate = AdamWUpdate {
+    gradient_scale: 0.5,
+    lr: 1e-4,
+    betas: [0.9, 0.98],
+    epsilon: 1e-8,
+    weight_decay: 0.02,
+    updates: 10,
+};
+
+criterion_group!(benches, kernels, losses, embeddings, layers, updates);
 criterion_main!(benches);

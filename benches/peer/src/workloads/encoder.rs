@@ -13,13 +13,24 @@ use crate::protocol::Check;
 use crate::train;
 use crate::workload::{Context, Facts, Workload};
 
-const BATCH: usize = 16;
-const TOKENS: usize = 197;
-const WIDTH: usize = 384;
 const DEPTH: usize = 6;
-const HEADS: usize = 6;
+/// Width of a head, as in every ViT.
+const HEAD_WIDTH: usize = 64;
+
+/// How large the step is. PyTorch's side has the defaults.
+#[derive(clap::Args, Debug, Clone, Copy, PartialEq)]
+pub struct Sizes {
+    #[arg(long, default_value_t = 16)]
+    pub batch: usize,
+    #[arg(long, default_value_t = 197)]
+    pub tokens: usize,
+    /// A multiple of 64.
+    #[arg(long, default_value_t = 384)]
+    pub width: usize,
+}
 
 struct Encoder {
+    sizes: Sizes,
     stack: TransformerStack,
     optimizer: AdamW,
     /// `[batch, tokens, width]`, and so is the target.
@@ -29,9 +40,10 @@ struct Encoder {
 }
 
 pub fn setup(context: &Context) -> Result<Box<dyn Workload>> {
-    let shape = [BATCH, TOKENS, WIDTH];
-    let (input, target) = (random(BATCH * TOKENS * WIDTH, 1), random(BATCH * TOKENS * WIDTH, 2));
-    let config = TransformerConfig::new(WIDTH, DEPTH, HEADS, NormPosition::Pre);
+    let Sizes { batch, tokens, width } = context.encoder;
+    let shape = [batch, tokens, width];
+    let (input, target) = (random(batch * tokens * width, 1), random(batch * tokens * width, 2));
+    let config = TransformerConfig::new(width, DEPTH, width / HEAD_WIDTH, NormPosition::Pre);
     let stack = seeded(config.init(&context.device.clone().autodiff()), 0, 0.02);
     if let Some(exchange) = &context.exchange {
         exchange.weights(&stack)?;
@@ -42,6 +54,7 @@ pub fn setup(context: &Context) -> Result<Box<dyn Workload>> {
     }
     let tensor = |values| Tensor::from_data(TensorData::new(values, shape), &context.device);
     Ok(Box::new(Encoder {
+        sizes: context.encoder,
         stack,
         optimizer: train::optimizer(),
         input: tensor(input),
@@ -62,12 +75,13 @@ impl Workload for Encoder {
 
     /// `loss = mean((stack(input) - target)^2)`
     fn step(&mut self) -> Result<f64> {
+        let Sizes { batch, tokens, width } = self.sizes;
         let output = self.stack.forward(self.input.clone(), None);
-        let error = (output - self.target.clone()).reshape([BATCH * TOKENS, WIDTH]);
+        let error = (output - self.target.clone()).reshape([batch * tokens, width]);
         let loss = mean(error.square());
         let value = f64::from(loss.clone().inner().into_scalar::<f32>());
         self.first_loss.get_or_insert(value);
         train::update(&mut self.optimizer, &mut self.stack, loss);
-        Ok(BATCH as f64)
+        Ok(batch as f64)
     }
 }
