@@ -58,6 +58,15 @@ pub enum EvalError {
         text: usize,
     },
 
+    /// An inner product that cannot be ranked: one of the two has a NaN or an infinity.
+    #[error("the inner product of query {query} and candidate {candidate} is NaN")]
+    NanProduct {
+        /// Row of the query.
+        query: usize,
+        /// Row of the candidate.
+        candidate: usize,
+    },
+
     /// The right answers of one set, the ranking of another.
     #[error(
         "the ranking has {images} pictures and {texts} captions, \

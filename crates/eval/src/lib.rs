@@ -2,6 +2,8 @@
 //!
 //! - [`retrieval`]: recall at 1, 5 and 10 in both directions, several captions per picture, and the
 //!   recall that [`chance`] alone would give;
+//! - [`top_k_of_embeddings`]: exact search, and [`retrieval_of_embeddings`]: recall, both without a
+//!   matrix of all scores;
 //! - [`rerank`]: the two-stage ranking of fusion models, a dual encoder's shortlist re-ordered by a
 //!   pair scorer;
 //! - [`TaskResult`]: the JSON every evaluation writes, and a [`results_table`] a person can read;
@@ -13,15 +15,19 @@
 
 pub mod diagnostics;
 mod error;
+mod products;
 mod report;
 mod rerank;
 mod result;
 mod retrieval;
+mod rivals;
+mod top_k;
 mod truth;
 
 pub use error::EvalError;
 pub use report::{AttentionMap, Curve, Hit, Query, Report, search_page};
-pub use rerank::{Candidate, RerankConfig, Reranked, rerank, top_k};
+pub use rerank::{RerankConfig, Reranked, rerank};
 pub use result::{TaskResult, results_table};
-pub use retrieval::{Retrieval, chance, retrieval};
+pub use retrieval::{Retrieval, chance, retrieval, retrieval_of_embeddings};
+pub use top_k::{Candidate, top_k_of_embeddings};
 pub use truth::Truth;

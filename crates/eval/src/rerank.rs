@@ -6,8 +6,12 @@
 //! score of -100; here they keep the dual encoder's order, behind the shortlist, so recall at 10 is
 //! meaningful for shortlists under 10 too.
 
-use crate::retrieval::check_scores;
-use crate::{EvalError, Retrieval, Truth};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use crate::products::Embeddings;
+use crate::rivals::{Products, ScoreTile, counted, counters, rivals};
+use crate::top_k::{descending, top_k};
+use crate::{Candidate, EvalError, Retrieval, Truth};
 
 /// How much to re-rank, and how many pairs at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,21 +24,12 @@ pub struct RerankConfig {
     pub chunk: usize,
 }
 
-/// A shortlisted candidate.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Candidate {
-    /// Index of the caption (picture to captions) or the picture (caption to pictures).
-    pub index: usize,
-    /// What the pair scorer said.
-    pub score: f32,
-}
-
 /// The re-ranked shortlists of every picture and every caption, in front of the dual encoder's
 /// ranking.
 #[derive(Clone, Debug)]
 pub struct Reranked<'a> {
-    dual: &'a [f32],
-    texts: usize,
+    images: Embeddings<'a>,
+    texts: Embeddings<'a>,
     i2t: Vec<Vec<Candidate>>,
     t2i: Vec<Vec<Candidate>>,
 }
@@ -47,33 +42,36 @@ pub struct Reranked<'a> {
 /// it is by counting what it was given; [`RerankConfig::most_pairs`] is the bound.
 ///
 /// # Shapes
-/// `scores`: `[images, texts]`, row-major: the dual encoder's.
+/// `images`: `[images, width]`, `texts`: `[texts, width]`, row-major: the dual encoder's embeddings,
+/// whose inner products are its scores.
 ///
 /// # Errors
-/// A matrix of another size, a NaN in either kind of score, a chunk of 0, a wrong number of scores
-/// from the scorer, or the scorer's own error.
+/// A `width` of 0, a length that is not a multiple of it, a NaN in either kind of score (of a
+/// direction whose shortlists are empty the dual encoder's are not looked at), a chunk of 0, a wrong
+/// number of scores from the scorer, or the scorer's own error.
 pub fn rerank<'a, E: From<EvalError>>(
-    scores: &'a [f32],
-    images: usize,
-    texts: usize,
+    images: &'a [f32],
+    texts: &'a [f32],
+    width: usize,
     config: RerankConfig,
     mut score: impl FnMut(&[(usize, usize)]) -> Result<Vec<f32>, E>,
 ) -> Result<Reranked<'a>, E> {
-    check_scores(scores, images, texts)?;
+    let images = Embeddings::new("pictures", images, width)?;
+    let texts = Embeddings::new("captions", texts, width)?;
     if config.chunk == 0 {
         return Err(EvalError::ZeroChunk.into());
     }
-    let row = |image: usize| &scores[image * texts..(image + 1) * texts];
-    let column = |text: usize| (0..images).map(|i| scores[i * texts + text]).collect::<Vec<_>>();
-    let i2t: Vec<_> = (0..images).map(|image| top_k(row(image), config.k_i2t)).collect();
-    let t2i: Vec<_> = (0..texts).map(|text| top_k(&column(text), config.k_t2i)).collect();
+    let i2t = top_k(images, texts, config.k_i2t)
+        .map_err(|nan| EvalError::NanScore { image: nan.query, text: nan.candidate })?;
+    let t2i = top_k(texts, images, config.k_t2i)
+        .map_err(|nan| EvalError::NanScore { image: nan.candidate, text: nan.query })?;
 
-    let mut pairs = Vec::with_capacity(config.most_pairs(images, texts));
+    let mut pairs = Vec::with_capacity(config.most_pairs(images.count(), texts.count()));
     for (image, captions) in i2t.iter().enumerate() {
-        pairs.extend(captions.iter().map(|&text| (image, text)));
+        pairs.extend(captions.iter().map(|caption| (image, caption.index)));
     }
     for (text, pictures) in t2i.iter().enumerate() {
-        pairs.extend(pictures.iter().map(|&image| (image, text)));
+        pairs.extend(pictures.iter().map(|picture| (picture.index, text)));
     }
     pairs.sort_unstable();
     pairs.dedup();
@@ -92,23 +90,21 @@ pub fn rerank<'a, E: From<EvalError>>(
         pair_scores.extend(new);
     }
 
-    let candidate = |index: usize, pair: (usize, usize)| {
-        // Every shortlisted pair is in `pairs`, so the search always finds it.
-        let at = pairs.partition_point(|&other| other < pair);
-        Candidate { index, score: pair_scores[at] }
-    };
-    let order = |mut shortlist: Vec<Candidate>| {
+    // Every shortlisted pair is in `pairs`, so the search always finds it.
+    let pair_score = |pair| pair_scores[pairs.partition_point(|&other| other < pair)];
+    let order = |mut shortlist: Vec<Candidate>, pair: &dyn Fn(usize) -> (usize, usize)| {
+        for candidate in &mut shortlist {
+            candidate.score = pair_score(pair(candidate.index));
+        }
         // Stable: equal pair scores keep the dual encoder's order. There is no NaN here.
         shortlist.sort_by(|a, b| descending(a.score, b.score));
         shortlist
     };
-    let i2t = i2t.into_iter().enumerate().map(|(image, captions)| {
-        order(captions.into_iter().map(|text| candidate(text, (image, text))).collect())
-    });
-    let t2i = t2i.into_iter().enumerate().map(|(text, pictures)| {
-        order(pictures.into_iter().map(|image| candidate(image, (image, text))).collect())
-    });
-    Ok(Reranked { dual: scores, texts, i2t: i2t.collect(), t2i: t2i.collect() })
+    let i2t = i2t.into_iter().enumerate();
+    let i2t = i2t.map(|(image, captions)| order(captions, &|text| (image, text))).collect();
+    let t2i = t2i.into_iter().enumerate();
+    let t2i = t2i.map(|(text, pictures)| order(pictures, &|image| (image, text))).collect();
+    Ok(Reranked { images, texts, i2t, t2i })
 }
 
 impl RerankConfig {
@@ -134,63 +130,72 @@ impl Reranked<'_> {
     /// because its number is lower than an equally good wrong one counts as left out.
     ///
     /// # Errors
-    /// `truth` has other numbers of pictures or captions.
+    /// `truth` has other numbers of pictures or captions, or a NaN in the dual encoder's scores.
     pub fn retrieval(&self, truth: &Truth) -> Result<Retrieval, EvalError> {
-        let (images, texts) = (self.i2t.len(), self.texts);
-        if (truth.images(), truth.texts()) != (images, texts) {
-            let (truth_images, truth_texts) = (truth.images(), truth.texts());
-            return Err(EvalError::TruthMismatch { images, texts, truth_images, truth_texts });
-        }
-        let i2t = (0..images).map(|image| {
-            let dual = |text: usize| self.dual[image * texts + text];
-            let right = |text: usize| truth.image_of(text) == image;
-            let ranks = truth.texts_of(image).iter();
-            let ranks = ranks.map(|&text| rank(text, &self.i2t[image], texts, dual, right));
-            // `Truth` gives every picture a caption, so there is a minimum.
-            ranks.min().unwrap_or(texts)
+        let scores = Products { images: self.images, texts: self.texts };
+        let texts = self.texts.count();
+        let (captions, pictures) = (counters(texts), counters(texts));
+        let all = rivals(&scores, truth, |tile, own| {
+            self.count_captions(tile, truth, own, &captions);
+            self.count_pictures(tile, truth, own, &pictures);
+        })?;
+        let (captions, pictures) = (counted(captions), counted(pictures));
+        let i2t = (0..truth.images()).filter_map(|image| {
+            let right = |text| truth.image_of(text) == image;
+            let rank = |&text: &usize| {
+                rank(text, &self.i2t[image], all.captions[text], captions[text], right)
+            };
+            // `Truth` gives every picture a caption, so none is left out.
+            truth.texts_of(image).iter().map(rank).min()
         });
         let t2i = (0..texts).map(|text| {
-            let dual = |image: usize| self.dual[image * texts + text];
             let own = truth.image_of(text);
-            rank(own, &self.t2i[text], images, dual, |image| image == own)
+            rank(own, &self.t2i[text], all.pictures[text], pictures[text], |image| image == own)
         });
         Ok(Retrieval::from_ranks(&i2t.collect::<Vec<_>>(), &t2i.collect::<Vec<_>>()))
     }
+
+    /// For each right caption of a picture, the wrong ones on the picture's shortlist that the dual
+    /// encoder scores as high, as far as their scores are in this tile.
+    fn count_captions(&self, tile: &ScoreTile, truth: &Truth, own: &[f32], counts: &[AtomicU32]) {
+        for image in tile.images.new.clone() {
+            let wrong = self.i2t[image].iter().map(|caption| caption.index);
+            for other in wrong.filter(|&other| truth.image_of(other) != image) {
+                let Some(score) = tile.new_score(image, other) else { continue };
+                for &text in truth.texts_of(image) {
+                    counts[text].fetch_add(u32::from(score >= own[text]), Relaxed);
+                }
+            }
+        }
+    }
+
+    /// The same for each caption, with the wrong pictures on its shortlist.
+    fn count_pictures(&self, tile: &ScoreTile, truth: &Truth, own: &[f32], counts: &[AtomicU32]) {
+        for text in tile.texts.new.clone() {
+            let wrong = self.t2i[text].iter().map(|picture| picture.index);
+            for other in wrong.filter(|&other| truth.image_of(text) != other) {
+                let Some(score) = tile.new_score(other, text) else { continue };
+                counts[text].fetch_add(u32::from(score >= own[text]), Relaxed);
+            }
+        }
+    }
 }
 
-/// Wrong candidates (of all `n`) that rank before the right candidate `own`, or level with it.
+/// Wrong candidates that rank before the right candidate `own`, or level with it. The dual encoder
+/// has `rivals` of them, `listed` on the shortlist.
 fn rank(
     own: usize,
     shortlist: &[Candidate],
-    n: usize,
-    dual: impl Fn(usize) -> f32,
+    rivals: u32,
+    listed: u32,
     right: impl Fn(usize) -> bool,
-) -> usize {
-    let wrong = || shortlist.iter().filter(|candidate| !right(candidate.index));
-    let by_dual = (0..n).filter(|&other| !right(other) && dual(other) >= dual(own)).count();
-    // Wrong candidates outside the shortlist that are as good as `own`: then its place on the
-    // shortlist, if it has one, is luck.
-    let outside = by_dual - wrong().filter(|other| dual(other.index) >= dual(own)).count();
+) -> u32 {
+    let wrong = shortlist.iter().filter(|candidate| !right(candidate.index));
     match shortlist.iter().find(|candidate| candidate.index == own) {
-        Some(found) if outside == 0 => wrong().filter(|other| other.score >= found.score).count(),
-        _ => by_dual,
+        Some(found) if rivals == listed => {
+            wrong.filter(|other| other.score >= found.score).count() as u32
+        }
+        // Not on the shortlist, or there by luck: a wrong candidate outside is as good.
+        _ => rivals,
     }
-}
-
-/// The indices of the `k` highest scores (all of them if there are fewer), best first; equal scores
-/// in the order of their indices. The scores must not be NaN: NaN counts as larger than any number.
-pub fn top_k(scores: &[f32], k: usize) -> Vec<usize> {
-    let order = |&a: &usize, &b: &usize| descending(scores[a], scores[b]).then(a.cmp(&b));
-    let mut indices: Vec<usize> = (0..scores.len()).collect();
-    if k < indices.len() {
-        indices.select_nth_unstable_by(k, order);
-        indices.truncate(k);
-    }
-    indices.sort_unstable_by(order);
-    indices
-}
-
-/// Highest first. Adding 0 makes -0 and +0 equal, as they are to `==`.
-fn descending(a: f32, b: f32) -> std::cmp::Ordering {
-    (b + 0.0).total_cmp(&(a + 0.0))
 }

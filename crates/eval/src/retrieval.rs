@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::products::Embeddings;
+use crate::rivals::{Matrix, Products, Rivals, rivals};
 use crate::{EvalError, Truth};
 
 /// Recall in percent: of all queries, the share that has a right candidate among the first 1, 5 or
@@ -37,9 +39,18 @@ impl Retrieval {
         self.values().iter().sum::<f64>() / 6.0
     }
 
+    /// From the counts of wrong candidates, of which a picture's best caption has the fewest.
+    fn from_rivals(rivals: &Rivals, truth: &Truth) -> Self {
+        let of_caption = |&text: &usize| rivals.captions[text];
+        let of_picture = |image| truth.texts_of(image).iter().map(of_caption).min();
+        // `Truth` gives every picture a caption, so none is left out.
+        let i2t: Vec<u32> = (0..truth.images()).filter_map(of_picture).collect();
+        Self::from_ranks(&i2t, &rivals.pictures)
+    }
+
     /// From the rank of each query's best right candidate (0 is first).
-    pub(crate) fn from_ranks(i2t: &[usize], t2i: &[usize]) -> Self {
-        let recall = |ranks: &[usize], k: usize| {
+    pub(crate) fn from_ranks(i2t: &[u32], t2i: &[u32]) -> Self {
+        let recall = |ranks: &[u32], k: u32| {
             let hits = ranks.iter().filter(|&&rank| rank < k).count();
             100.0 * hits as f64 / ranks.len() as f64
         };
@@ -66,8 +77,37 @@ impl Retrieval {
 /// # Errors
 /// A matrix of another size, or a score that is NaN (infinities are ranked like any number).
 pub fn retrieval(scores: &[f32], truth: &Truth) -> Result<Retrieval, EvalError> {
-    check_scores(scores, truth.images(), truth.texts())?;
-    Ok(Retrieval::from_ranks(&image_ranks(scores, truth), &text_ranks(scores, truth)))
+    let (images, texts) = (truth.images(), truth.texts());
+    if images.checked_mul(texts) != Some(scores.len()) {
+        return Err(EvalError::ScoreCount { got: scores.len(), images, texts });
+    }
+    let rivals = rivals(&Matrix { scores, images, texts }, truth, |_, _| {})?;
+    Ok(Retrieval::from_rivals(&rivals, truth))
+}
+
+/// As [`retrieval`], with inner products as scores (of L2-normalised embeddings: cosines), but
+/// without a matrix of all of them: memory beyond the embeddings is one tile per thread and a few
+/// numbers per caption.
+///
+/// Equal embeddings have equal scores, so ties are what they should be: a model whose embeddings have
+/// collapsed to one point finds nothing. The result does not depend on the number of threads.
+///
+/// # Shapes
+/// `images`: `[images, width]`, `texts`: `[texts, width]`, row-major, with the numbering of `truth`.
+///
+/// # Errors
+/// A `width` of 0, a length that is not a multiple of it, other numbers of pictures or captions than
+/// `truth` has, or an inner product that is NaN.
+pub fn retrieval_of_embeddings(
+    images: &[f32],
+    texts: &[f32],
+    width: usize,
+    truth: &Truth,
+) -> Result<Retrieval, EvalError> {
+    let images = Embeddings::new("pictures", images, width)?;
+    let texts = Embeddings::new("captions", texts, width)?;
+    let rivals = rivals(&Products { images, texts }, truth, |_, _| {})?;
+    Ok(Retrieval::from_rivals(&rivals, truth))
 }
 
 /// Expected recall of a random order of the candidates, exactly.
@@ -99,42 +139,4 @@ fn hit_probability(n: usize, right: usize, k: usize) -> f64 {
     }
     let miss: f64 = (0..k).map(|drawn| (wrong - drawn) as f64 / (n - drawn) as f64).product();
     1.0 - miss
-}
-
-/// That `scores` is an `[images, texts]` matrix without NaN.
-pub(crate) fn check_scores(scores: &[f32], images: usize, texts: usize) -> Result<(), EvalError> {
-    if images.checked_mul(texts) != Some(scores.len()) {
-        return Err(EvalError::ScoreCount { got: scores.len(), images, texts });
-    }
-    match scores.iter().position(|score| score.is_nan()) {
-        Some(at) => Err(EvalError::NanScore { image: at / texts, text: at % texts }),
-        None => Ok(()),
-    }
-}
-
-/// Per picture: wrong captions that score at least as high as its best right one.
-fn image_ranks(scores: &[f32], truth: &Truth) -> Vec<usize> {
-    let rank = |(image, row): (usize, &[f32])| {
-        let right = truth.texts_of(image).iter().map(|&text| row[text]);
-        let best = right.fold(f32::NEG_INFINITY, f32::max);
-        let beats = |(text, &score): (usize, &f32)| score >= best && truth.image_of(text) != image;
-        row.iter().enumerate().filter(|&candidate| beats(candidate)).count()
-    };
-    scores.chunks_exact(truth.texts()).enumerate().map(rank).collect()
-}
-
-/// Per caption: wrong pictures that score at least as high as its own.
-///
-/// Goes through the matrix row by row, as it lies in memory, and counts for all captions at once.
-fn text_ranks(scores: &[f32], truth: &Truth) -> Vec<usize> {
-    let texts = truth.texts();
-    let own: Vec<f32> =
-        (0..texts).map(|text| scores[truth.image_of(text) * texts + text]).collect();
-    let mut ranks = vec![0; texts];
-    for (image, row) in scores.chunks_exact(texts).enumerate() {
-        for (text, &score) in row.iter().enumerate() {
-            ranks[text] += usize::from(score >= own[text] && truth.image_of(text) != image);
-        }
-    }
-    ranks
 }

@@ -1,7 +1,7 @@
 //! The metric against a definition that sorts nothing and shares no code with it.
 
 use proptest::prelude::*;
-use weft_eval::{EvalError, Retrieval, Truth, chance, retrieval};
+use weft_eval::{EvalError, Retrieval, Truth, chance, retrieval, retrieval_of_embeddings};
 
 /// Share of queries in percent that have a hit: some right candidate with fewer than `k` wrong ones
 /// at least as good.
@@ -41,6 +41,78 @@ fn case() -> impl Strategy<Value = (Vec<usize>, Vec<f32>)> {
         let score = (0..levels).prop_map(|level| f32::from(level) - 1.0);
         (Just(counts), proptest::collection::vec(score, size))
     })
+}
+
+/// Captions per picture, a width, and embeddings of small integers, whose products are exact.
+fn embeddings() -> impl Strategy<Value = (Vec<usize>, usize, Vec<f32>, Vec<f32>)> {
+    // One tile holds 256 pictures or captions.
+    let counts = prop_oneof![
+        proptest::collection::vec(1usize..5, 1..15),
+        proptest::collection::vec(1usize..3, 200..300),
+    ];
+    let levels = prop_oneof![Just(1i16), Just(2), Just(20)];
+    (counts, prop_oneof![1usize..6, 60usize..70], levels).prop_flat_map(
+        |(counts, width, levels)| {
+            let rows = |n: usize| {
+                proptest::collection::vec((-levels..=levels).prop_map(f32::from), n * width)
+            };
+            let texts = rows(counts.iter().sum());
+            (Just(counts.clone()), Just(width), rows(counts.len()), texts)
+        },
+    )
+}
+
+fn products(images: &[f32], texts: &[f32], width: usize) -> Vec<f32> {
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+    let row = |image| texts.chunks(width).map(move |text| dot(image, text));
+    images.chunks(width).flat_map(row).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn of_embeddings_is_that_of_their_products(
+        (counts, width, images, texts) in embeddings(),
+        turn in 0usize..40,
+    ) {
+        // Caption t is stored as caption (t + turn) % n, so a picture's captions need not stand
+        // together.
+        let n = texts.len() / width;
+        let moved = |text: usize| (text + turn) % n;
+        let mut next = 0..n;
+        let of_image = counts.iter().map(|&n| next.by_ref().take(n).map(moved).collect()).collect();
+        let truth = Truth::new(of_image).unwrap();
+        let scores = products(&images, &texts, width);
+        let found = retrieval_of_embeddings(&images, &texts, width, &truth).unwrap();
+        prop_assert_eq!(found, retrieval(&scores, &truth).unwrap());
+    }
+
+    #[test]
+    fn collapsed_embeddings_find_nothing(
+        row in proptest::collection::vec(-1f32..1.0, 1..70),
+        images in prop_oneof![11usize..40, 250usize..530],
+        captions in 1usize..3,
+    ) {
+        // Rounding must not break the ties.
+        let truth = truth(&vec![captions; images]);
+        let (width, n) = (row.len(), images * captions);
+        let found = retrieval_of_embeddings(&row.repeat(images), &row.repeat(n), width, &truth);
+        prop_assert_eq!(found.unwrap().values(), [0.0; 6]);
+    }
+
+    #[test]
+    fn threads_do_not_matter(seed in 0u32..1000, images in 1usize..600, width in 1usize..40) {
+        let value = |at: usize| ((at as f32 + 1.0) * (seed as f32 + 0.37)).sin();
+        let rows = |n: usize, from: usize| (from..from + n * width).map(value).collect::<Vec<_>>();
+        let (pictures, captions) = (rows(images, 0), rows(images, 1 << 20));
+        let truth = truth(&vec![1; images]);
+        let with = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| retrieval_of_embeddings(&pictures, &captions, width, &truth).unwrap())
+        };
+        prop_assert_eq!(with(1), with(3));
+    }
 }
 
 proptest! {
@@ -114,6 +186,31 @@ fn nan_is_named() {
         retrieval(&scores[1..], &truth(&[1, 2])),
         Err(EvalError::ScoreCount { got: 5, images: 2, texts: 3 })
     ));
+}
+
+#[test]
+fn bad_embeddings_are_refused() {
+    let truth = truth(&[1, 2]);
+    let find = |images: &[f32], texts: &[f32], width| {
+        retrieval_of_embeddings(images, texts, width, &truth).unwrap_err()
+    };
+    assert!(matches!(find(&[0.0; 4], &[0.0; 6], 0), EvalError::FeatureCount { got: 4, .. }));
+    let error = find(&[0.0; 4], &[0.0; 7], 2);
+    assert_eq!(
+        error.to_string(),
+        "expected captions as rows of 2 features (at least one), got 7 values"
+    );
+    assert!(matches!(
+        find(&[0.0; 4], &[0.0; 8], 2),
+        EvalError::TruthMismatch { images: 2, texts: 4, truth_images: 2, truth_texts: 3 }
+    ));
+    let mut texts = [1.0; 6];
+    texts[3] = f32::NAN;
+    assert!(matches!(find(&[0.0; 4], &texts, 2), EvalError::NanScore { image: 0, text: 1 }));
+    // 0 times infinity.
+    texts[3] = f32::INFINITY;
+    let images = [1.0, 1.0, 1.0, 0.0];
+    assert!(matches!(find(&images, &texts, 2), EvalError::NanScore { image: 1, text: 1 }));
 }
 
 #[test]

@@ -5,7 +5,10 @@ use std::time::Instant;
 use anyhow::Result;
 use weft_data::error::Ledger;
 use weft_data::record::Record;
-use weft_eval::{RerankConfig, Retrieval, TaskResult, Truth, chance, rerank, retrieval, top_k};
+use weft_eval::{
+    RerankConfig, Retrieval, TaskResult, Truth, chance, rerank, retrieval_of_embeddings,
+    top_k_of_embeddings,
+};
 
 use crate::inference::Inference;
 
@@ -70,7 +73,8 @@ pub fn retrieve(model: &Inference, evaluation: &Evaluation) -> Result<Retrieved>
     }
     let truth = Truth::from_counts(&counts)?;
     let texts = model.texts(&captions)?;
-    let scores = model.similarity(&images, &texts);
+    let width = model.recipe.model.projection_width;
+    let (image_rows, text_rows) = (&images.embeddings, &texts.embeddings);
 
     let mut result = TaskResult {
         task: "retrieval".into(),
@@ -83,33 +87,26 @@ pub fn retrieve(model: &Inference, evaluation: &Evaluation) -> Result<Retrieved>
         seconds: 0.0,
     };
     result.add_chance(&chance(&truth));
-    let dual = retrieval(&scores, &truth)?;
+    let dual = retrieval_of_embeddings(image_rows, text_rows, width, &truth)?;
     result.add_retrieval(&dual);
 
-    let (image_count, text_count) = (readable.len(), captions.len());
     let rerank_by = if model.matches_pairs() { evaluation.rerank } else { 0 };
     let config =
         RerankConfig { k_i2t: rerank_by, k_t2i: rerank_by, chunk: model.recipe.eval.batch_size };
-    let reranked = rerank(&scores, image_count, text_count, config, |pairs| {
-        let matches = model.matches(&images, &texts, pairs)?;
-        let dual = pairs.iter().map(|(image, text)| scores[image * text_count + text]);
-        Ok::<_, anyhow::Error>(model.pair_scores(&matches, dual))
+    let reranked = rerank(image_rows, text_rows, width, config, |pairs| {
+        model.pair_scores(&images, &texts, pairs)
     })?;
     if rerank_by > 0 {
         result.add_reranked(&reranked.retrieval(&truth)?);
     }
 
-    let queries = (0..text_count).map(|text| {
-        let mut hits: Vec<(usize, f32)> =
-            reranked.pictures_of(text).iter().map(|hit| (hit.index, hit.score)).collect();
-        if hits.is_empty() {
-            let column: Vec<f32> =
-                (0..image_count).map(|image| scores[image * text_count + text]).collect();
-            hits = top_k(&column, SHOWN).into_iter().map(|image| (image, column[image])).collect();
-        }
-        hits.truncate(SHOWN);
-        let hits = hits.into_iter().map(|(image, score)| (readable[image], score)).collect();
-        FoundFor { text: captions[text].clone(), record: owner[text], hits }
+    // Without re-ranking the gallery shows what the dual encoder found.
+    let shown = if rerank_by == 0 { SHOWN } else { 0 };
+    let by_dual = top_k_of_embeddings(text_rows, image_rows, width, shown)?;
+    let queries = captions.into_iter().zip(owner).enumerate().map(|(number, (text, record))| {
+        let hits = by_dual[number].iter().chain(reranked.pictures_of(number)).take(SHOWN);
+        let hits = hits.map(|hit| (readable[hit.index], hit.score)).collect();
+        FoundFor { text, record, hits }
     });
     let queries = queries.collect();
     result.seconds = begun.elapsed().as_secs_f64();

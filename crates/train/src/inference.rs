@@ -145,17 +145,6 @@ impl Inference {
         Ok(Texts { features, padding, embeddings })
     }
 
-    /// Similarity of each picture to each caption: cosines, `[images, texts]` in row-major order.
-    pub fn similarity(&self, images: &Images, texts: &Texts) -> Vec<f32> {
-        let width = self.recipe.model.projection_width;
-        let matrix = |values: &[f32]| {
-            let rows = values.len() / width;
-            Tensor::<2>::from_data(TensorData::new(values.to_vec(), [rows, width]), &self.device)
-        };
-        let product = matrix(&images.embeddings).matmul(matrix(&texts.embeddings).transpose());
-        product.into_data().iter::<f32>().collect()
-    }
-
     /// How well the matching head finds that each (picture, caption) of `pairs` fits, by their
     /// numbers in `images` and `texts`: the logarithm of the odds of "match".
     pub fn matches(
@@ -177,15 +166,28 @@ impl Inference {
         Ok(odds.into_data().iter::<f32>().collect())
     }
 
-    /// What candidates of a shortlist are ordered by: the log-odds of "match" plus the dual encoders'
-    /// similarity over the temperature.
+    /// What the candidates of a shortlist are ordered by, for (picture, caption) pairs: the log-odds
+    /// of [`Self::matches`] plus the dual encoders' similarity over the temperature.
     ///
     /// ALBEF orders by the former alone. But the head learns against negatives drawn in proportion to
     /// the exponential of the latter: its odds are those of the truth over the dual encoders' belief
     /// (noise-contrastive estimation, Gutmann and Hyvarinen 2010), and the truth is the product of
     /// the two. BLIP adds the similarity as well, without the temperature.
-    pub fn pair_scores(&self, matches: &[f32], similarity: impl Iterator<Item = f32>) -> Vec<f32> {
-        matches.iter().zip(similarity).map(|(m, s)| m + s / self.temperature).collect()
+    pub fn pair_scores(
+        &self,
+        images: &Images,
+        texts: &Texts,
+        pairs: &[(usize, usize)],
+    ) -> Result<Vec<f32>> {
+        let width = self.recipe.model.projection_width;
+        let similarity = |&(image, text): &(usize, usize)| -> f32 {
+            let image = &images.embeddings[image * width..][..width];
+            let text = &texts.embeddings[text * width..][..width];
+            image.iter().zip(text).map(|(i, t)| i * t).sum()
+        };
+        let matches = self.matches(images, texts, pairs)?;
+        let similarities = pairs.iter().map(similarity);
+        Ok(matches.iter().zip(similarities).map(|(m, s)| m + s / self.temperature).collect())
     }
 
     /// Which patches each token of `caption` attends to in the last layer of the fusion encoder,

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Result, ensure};
 use weft_data::error::Ledger;
 use weft_data::record::Record;
-use weft_eval::{Hit, RerankConfig, rerank, search_page, top_k};
+use weft_eval::{Hit, RerankConfig, rerank, search_page, top_k_of_embeddings};
 use weft_train::run_dir::write_atomically;
 use weft_train::trainer::{credits, test_splits};
 
@@ -50,32 +50,31 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let (images, readable) = model.images(&records, &mut ledger)?;
     ledger.check(model.recipe.data.bad_budget, dataset.total())?;
     let texts = model.texts(std::slice::from_ref(&args.query))?;
-    let similarity = model.similarity(&images, &texts);
+    let width = model.recipe.model.projection_width;
+    let (image_rows, text_rows) = (&images.embeddings, &texts.embeddings);
     let rerank_by = args.rerank.unwrap_or(model.recipe.eval.rerank);
-    let best: Vec<(usize, f32)> = if rerank_by == 0 || !model.matches_pairs() {
-        top_k(&similarity, args.top).into_iter().map(|image| (image, similarity[image])).collect()
+    let best = if rerank_by == 0 || !model.matches_pairs() {
+        top_k_of_embeddings(text_rows, image_rows, width, args.top)?.concat()
     } else {
         // What is shown is re-ranked, so that all scores are of one kind.
         let k_t2i = rerank_by.max(args.top);
         let config = RerankConfig { k_i2t: 0, k_t2i, chunk: model.recipe.eval.batch_size };
-        let reranked = rerank(&similarity, readable.len(), 1, config, |pairs| {
-            let matches = model.matches(&images, &texts, pairs)?;
-            let dual = pairs.iter().map(|(image, _)| similarity[*image]);
-            Ok::<_, anyhow::Error>(model.pair_scores(&matches, dual))
+        let reranked = rerank(image_rows, text_rows, width, config, |pairs| {
+            model.pair_scores(&images, &texts, pairs)
         })?;
-        reranked.pictures_of(0).iter().map(|hit| (hit.index, hit.score)).collect()
+        reranked.pictures_of(0).to_vec()
     };
 
     let mut hits = Vec::new();
     println!("rank  score    picture");
-    for (rank, (image, score)) in best.iter().take(args.top).enumerate() {
-        let record = &records[readable[*image]];
+    for (rank, found) in best.iter().take(args.top).enumerate() {
+        let record = &records[readable[found.index]];
         let caption = record.captions.first().cloned().unwrap_or_default();
-        println!("{:>4}  {score:>7.3}  {caption}  ({})", rank + 1, record.key);
+        println!("{:>4}  {:>7.3}  {caption}  ({})", rank + 1, found.score, record.key);
         hits.push(Hit {
             picture: record.picture.read().map_err(|bad| anyhow::anyhow!("{bad}"))?,
             caption,
-            score: *score,
+            score: found.score,
             correct: false,
         });
     }
