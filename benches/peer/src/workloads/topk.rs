@@ -1,8 +1,7 @@
 //! Exact nearest neighbours by cosine: the ten best of all candidates for each query.
 
 use anyhow::Result;
-use burn::tensor::{Device, Tensor, TensorData};
-use weft_eval::top_k;
+use weft_eval::{Candidate, top_k_of_embeddings};
 
 use crate::exchange::{Array, random};
 use crate::protocol::Check;
@@ -18,7 +17,6 @@ const COMPARED: usize = 16;
 struct TopK {
     queries: Vec<f32>,
     candidates: Vec<f32>,
-    device: Device,
     found: Vec<Vec<usize>>,
 }
 
@@ -30,8 +28,7 @@ pub fn setup(context: &Context) -> Result<Box<dyn Workload>> {
             Array::floats("candidates", &[CANDIDATES, WIDTH], &candidates),
         ])?;
     }
-    let device = context.device.clone();
-    Ok(Box::new(TopK { queries, candidates, device, found: vec![] }))
+    Ok(Box::new(TopK { queries, candidates, found: vec![] }))
 }
 
 fn unit_rows(count: usize, seed: u64) -> Vec<f32> {
@@ -41,17 +38,6 @@ fn unit_rows(count: usize, seed: u64) -> Vec<f32> {
         row.iter_mut().for_each(|value| *value /= length);
     }
     values
-}
-
-/// The best candidates of each query, the best first.
-fn best(queries: &[f32], candidates: &[f32], device: &Device) -> Vec<Vec<usize>> {
-    let matrix = |values: &[f32]| {
-        let shape = [values.len() / WIDTH, WIDTH];
-        Tensor::<2>::from_data(TensorData::new(values.to_vec(), shape), device)
-    };
-    let scores = matrix(queries).matmul(matrix(candidates).transpose()).into_data();
-    let scores: Vec<f32> = scores.iter::<f32>().collect();
-    scores.chunks(candidates.len() / WIDTH).map(|row| top_k(row, FOUND)).collect()
 }
 
 impl Workload for TopK {
@@ -68,7 +54,9 @@ impl Workload for TopK {
     }
 
     fn step(&mut self) -> Result<f64> {
-        self.found = best(&self.queries, &self.candidates, &self.device);
+        let hits = top_k_of_embeddings(&self.queries, &self.candidates, WIDTH, FOUND)?;
+        let indices = |hits: Vec<Candidate>| hits.into_iter().map(|hit| hit.index).collect();
+        self.found = hits.into_iter().map(indices).collect();
         Ok(QUERIES as f64)
     }
 }
