@@ -138,10 +138,13 @@ impl Best {
             if score.is_nan() {
                 return Err(index);
             }
-            if self.heap.len() == self.k {
-                self.heap.pop();
+            let new = Ranked(Candidate { index, score });
+            if self.heap.len() < self.k {
+                self.heap.push(new);
+            } else if let Some(mut worst) = self.heap.peek_mut() {
+                // In one walk down the heap, where a pop and a push take two.
+                *worst = new;
             }
-            self.heap.push(Ranked(Candidate { index, score }));
             if self.heap.len() == self.k {
                 self.bar = self.heap.peek().map_or(self.bar, |worst| worst.0.score);
             }
