@@ -12,9 +12,7 @@ use burn::backend::{Flex, TensorMetadata};
 use rayon::prelude::*;
 
 use super::gelu;
-use super::product::{
-    View, add_product, for_each_block, parallel_product, product, written_matrix,
-};
+use super::product::{Grid, View, add_product, parallel_product, product, written_matrix};
 use super::simd::vectorised;
 use super::{contiguous, numbers, tensor};
 use crate::linear::extension::LinearOps;
@@ -76,7 +74,9 @@ impl LinearOps for Flex {
         let (g, w) = (View::read(numbers(&gradient), n), matrix(&weight).transposed());
         // SAFETY: the gradient is `[m, n]`, the weight `[k, n]`, and the product writes all of the
         // matrix, which nobody else has.
-        let dx = unsafe { written_matrix(m, k, |dx| parallel_product([m, k, n], g, w, dx)) };
+        let dx = unsafe {
+            written_matrix(m, k, |dx| parallel_product(Grid::columns_first(m, k), n, g, w, dx))
+        };
         tensor(dx, &with_width(&gradient, k))
     }
 
@@ -91,7 +91,9 @@ impl LinearOps for Flex {
         let (x, g) = (View::read(numbers(&x), k).transposed(), View::read(gs, n));
         // SAFETY: the input is `[m, k]`, the gradient `[m, n]`, and the product writes all of the
         // matrix, which nobody else has.
-        let dw = unsafe { written_matrix(k, n, |dw| parallel_product([k, n, m], x, g, dw)) };
+        let dw = unsafe {
+            written_matrix(k, n, |dw| parallel_product(Grid::rows_first(k, n), m, x, g, dw))
+        };
         (tensor(dw, &[k, n]), tensor(sum_of_rows(gs, n), &[n]))
     }
 }
@@ -130,7 +132,7 @@ impl Layer {
     unsafe fn forward(&self, hidden: View, activated: Option<View>) {
         let (x, w) = (View::read(numbers(&self.x), self.k), matrix(&self.weight));
         let bias = self.bias.as_ref().map(numbers);
-        for_each_block(self.m, self.n, |rows, columns| {
+        Grid::columns_first(self.m, self.n).for_each(|rows, columns| {
             let shape = [rows.len(), columns.len(), self.k];
             let (x, w) = (x.from(rows.start, 0), w.from(0, columns.start));
             let h = hidden.from(rows.start, columns.start);

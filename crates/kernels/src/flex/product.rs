@@ -62,26 +62,65 @@ pub unsafe fn written_matrix(m: usize, n: usize, write: impl FnOnce(View)) -> Ve
     unsafe { written(m * n, write) }
 }
 
-/// Runs `task` for blocks of rows and columns that tile an `[m, n]` matrix, on all threads.
-///
-/// The blocks depend on the matrix alone, not on the threads: `gemm` orders the sums of small
-/// products otherwise than those of large ones. They are large enough that what `gemm` packs for
-/// each costs little, and where the matrix allows, small enough for the work to spread evenly.
-pub fn for_each_block(m: usize, n: usize, task: impl Fn(Range<usize>, Range<usize>) + Sync) {
-    const TASKS: usize = 8;
-    const SMALLEST: usize = 96;
-    const LARGEST: usize = 256;
-    let rows = m.div_ceil(TASKS).clamp(SMALLEST, LARGEST);
-    let row_blocks = m.div_ceil(rows);
-    let columns = n.div_ceil(TASKS.div_ceil(row_blocks)).max(LARGEST).min(n);
-    let column_blocks = n.div_ceil(columns);
-    let block = |index: usize| {
-        let (row, column) = (index / column_blocks * rows, index % column_blocks * columns);
-        task(row..m.min(row + rows), column..n.min(column + columns));
-    };
-    match row_blocks * column_blocks {
-        1 => block(0),
-        blocks => (0..blocks).into_par_iter().for_each(block),
+/// How a product is cut into tasks: the parts of its rows and of its columns.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Grid {
+    m: usize,
+    n: usize,
+    rows: usize,
+    columns: usize,
+}
+
+impl Grid {
+    /// A part is at least this high and wide, if the matrix is. `gemm` sums products of at most 64
+    /// by 64 otherwise than larger ones, so parts are never that small unless the whole is: that is
+    /// why the number of threads changes no bit.
+    const HEIGHT: usize = 96;
+    const WIDTH: usize = 192;
+
+    /// For `a b` with `a` row-major. `gemm` packs `b` for each part and reads `a` where it is, so
+    /// columns are cut first.
+    pub fn columns_first(m: usize, n: usize) -> Self {
+        let tasks = Self::tasks(4);
+        let columns = (n / Self::WIDTH).clamp(1, tasks);
+        let rows = (m / Self::HEIGHT).clamp(1, tasks.div_ceil(columns));
+        Self { m, n, rows, columns }
+    }
+
+    /// For `a^T b`, with both row-major: packing `a`, which means turning it, costs most, so there
+    /// are only as many parts as it takes to keep the threads busy.
+    pub fn rows_first(m: usize, n: usize) -> Self {
+        let tasks = Self::tasks(2);
+        let rows = (m / Self::WIDTH).clamp(1, tasks);
+        let columns = (n / Self::WIDTH).clamp(1, tasks.div_ceil(rows));
+        if rows * columns > 1 || n < Self::HEIGHT {
+            return Self { m, n, rows, columns };
+        }
+        // A small matrix with a long sum is better cut small than left to one thread.
+        Self { m, n, rows: (m / (Self::HEIGHT / 2)).clamp(1, tasks), columns }
+    }
+
+    /// Some for each thread, so that one that is held up does not hold up all.
+    fn tasks(each: usize) -> usize {
+        match rayon::current_num_threads() {
+            1 => 1,
+            threads => each * threads,
+        }
+    }
+
+    /// Runs `task` for the rows and columns of each part, on all threads.
+    pub fn for_each(self, task: impl Fn(Range<usize>, Range<usize>) + Sync) {
+        let cut = |whole: usize, parts: usize, part: usize| {
+            part * whole / parts..(part + 1) * whole / parts
+        };
+        let part = |index: usize| {
+            let rows = cut(self.m, self.rows, index / self.columns);
+            task(rows, cut(self.n, self.columns, index % self.columns));
+        };
+        match self.rows * self.columns {
+            1 => part(0),
+            parts => (0..parts).into_par_iter().with_max_len(1).for_each(part),
+        }
     }
 }
 
@@ -89,12 +128,12 @@ pub fn for_each_block(m: usize, n: usize, task: impl Fn(Range<usize>, Range<usiz
 ///
 /// # Safety
 ///
-/// As [`product`].
-pub unsafe fn parallel_product([m, n, k]: [usize; 3], a: View, b: View, out: View) {
-    for_each_block(m, n, |rows, columns| {
+/// As [`product`]; `grid` must be of `m` and `n`.
+pub unsafe fn parallel_product(grid: Grid, k: usize, a: View, b: View, out: View) {
+    grid.for_each(|rows, columns| {
         let (a, b) = (a.from(rows.start, 0), b.from(0, columns.start));
         let out = out.from(rows.start, columns.start);
-        // SAFETY: the caller's; blocks do not overlap.
+        // SAFETY: the caller's; parts do not overlap.
         unsafe { product([rows.len(), columns.len(), k], 1.0, a, b, out) };
     });
 }
