@@ -9,13 +9,13 @@ mod operation;
 
 use std::ops::Range;
 
-use image::{RgbImage, imageops};
+use image::RgbImage;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::preprocess::{Interpolation, Side, resample};
-use operation::Operation;
+pub use operation::Operation;
 
 /// How often a crop is drawn before the middle of the picture is taken instead (torchvision's 10).
 const CROP_ATTEMPTS: usize = 10;
@@ -58,12 +58,11 @@ impl Default for Augment {
 impl Augment {
     /// A `size` x `size` variant of `picture`.
     pub fn apply(&self, picture: &RgbImage, size: usize, rng: &mut ChaCha8Rng) -> RgbImage {
-        let [columns, rows] =
+        let [mut columns, rows] =
             self.crop(picture.width(), picture.height(), rng).map(|span| Side::whole(span, size));
+        // The flip costs nothing where the columns are made.
+        columns.mirrored = rng.random::<f64>() < self.flip;
         let mut picture = resample(picture, &columns, &rows, Interpolation::Bicubic);
-        if rng.random::<f64>() < self.flip {
-            imageops::flip_horizontal_in_place(&mut picture);
-        }
         for _ in 0..self.rand_ops {
             let operation = Operation::ALL[rng.random_range(0..Operation::ALL.len())];
             if rng.random::<f64>() < OPERATION_PROBABILITY {

@@ -3,7 +3,9 @@
 use std::io::Cursor;
 
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
+use image::{
+    ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage,
+};
 
 use crate::error::{BadRecord, Cause};
 
@@ -19,6 +21,16 @@ const BYTES_PER_PIXEL: u64 = 8;
 /// and the EXIF orientation is applied. The format is told from the bytes, never from a name.
 /// `origin` says in errors where the picture is.
 pub fn decode(bytes: &[u8], origin: &str) -> Result<RgbImage, BadRecord> {
+    decode_in(bytes, origin, Vec::new())
+}
+
+/// As [`decode`], in `memory` that another picture had, where the file holds plain RGB: fresh
+/// memory costs as much as a resize. [`RgbImage::into_raw`] gives it back.
+pub(crate) fn decode_in(
+    bytes: &[u8],
+    origin: &str,
+    mut memory: Vec<u8>,
+) -> Result<RgbImage, BadRecord> {
     let bad = |cause, detail: String| BadRecord { cause, origin: origin.into(), detail };
     let failed = |error: ImageError| match error {
         ImageError::Limits(_) => bad(Cause::OversizedPicture, error.to_string()),
@@ -45,7 +57,16 @@ pub fn decode(bytes: &[u8], origin: &str) -> Result<RgbImage, BadRecord> {
     }
     // A damaged EXIF block says nothing of the pixels: such a picture is taken as it stands.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(failed)?;
+    let mut picture = if decoder.color_type() == ColorType::Rgb8 {
+        // A damaged file may leave pixels out: they are black, and not the last picture's.
+        memory.clear();
+        memory.resize(decoder.total_bytes() as usize, 0);
+        decoder.read_image(&mut memory).map_err(failed)?;
+        let picture = RgbImage::from_raw(width, height, memory);
+        picture.expect("the decoder said how many bytes its picture has").into()
+    } else {
+        DynamicImage::from_decoder(decoder).map_err(failed)?
+    };
     picture.apply_orientation(orientation);
     Ok(over_white(picture))
 }
@@ -80,7 +101,8 @@ fn ends_as_jpeg(bytes: &[u8]) -> bool {
             // Padding between segments.
             at += 1;
         } else if kind == START_OF_SCAN {
-            return bytes[at..].windows(2).any(|pair| pair == END_OF_IMAGE);
+            // From the end, where it is in a sound file.
+            return bytes[at..].windows(2).rev().any(|pair| pair == END_OF_IMAGE);
         } else {
             at += 2 + usize::from(u16::from_be_bytes([high, low]));
         }

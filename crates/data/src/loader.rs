@@ -149,6 +149,16 @@ struct Built {
     bad: Vec<BadRecord>,
 }
 
+/// A batch in the making.
+struct Drawn {
+    items: Vec<Item>,
+    /// `[B, 3, S, S]`, as far as it has come.
+    images: Vec<f32>,
+    /// What the last picture was decoded in.
+    memory: Vec<u8>,
+    bad: Vec<BadRecord>,
+}
+
 /// Makes the batch for any step.
 struct Builder {
     records: Arc<Vec<Record>>,
@@ -169,41 +179,55 @@ impl Builder {
         let order = self.order(epoch);
         let chosen = &order[first..first + self.batch_size];
         let mut taken: HashSet<usize> = chosen.iter().copied().collect();
-        let mut items = Vec::with_capacity(chosen.len());
-        let mut bad = Vec::new();
+        let size = self.pipeline.preprocess.size;
+        let mut drawn = Drawn {
+            items: Vec::with_capacity(chosen.len()),
+            images: Vec::with_capacity(chosen.len() * 3 * size * size),
+            memory: Vec::new(),
+            bad: Vec::new(),
+        };
         for &index in chosen {
             if stop.load(Ordering::Relaxed) {
                 return None;
             }
-            let item = self.item(index, epoch, &mut bad);
-            let item = item.or_else(|| self.replacement(index, epoch, &mut taken, &mut bad));
-            let Some(item) = item else {
+            let found = self.draw(index, epoch, &mut drawn)
+                || self.draw_replacement(index, epoch, &mut taken, &mut drawn);
+            if !found {
                 let problem = format!(
                     "{REPLACEMENTS} records were tried in place of {}, which cannot be used, and \
                      none of them can be used either",
                     self.records[index].key
                 );
-                return Some(Built { batch: Err(DataError::Budget(problem)), bad });
-            };
-            items.push(item);
+                return Some(Built { batch: Err(DataError::Budget(problem)), bad: drawn.bad });
+            }
         }
-        Some(Built { batch: Ok(self.pipeline.collate(items, step, epoch)), bad })
+        let batch = self.pipeline.collate(drawn.items, drawn.images, step, epoch);
+        Some(Built { batch: Ok(batch), bad: drawn.bad })
     }
 
-    fn item(&self, index: usize, epoch: u64, bad: &mut Vec<BadRecord>) -> Option<Item> {
+    /// Adds the record `index` to what was drawn; whether it could be used.
+    fn draw(&self, index: usize, epoch: u64, drawn: &mut Drawn) -> bool {
         let caption_of = self.partners.as_ref().map_or(index, |partners| partners[index]);
-        let item = self.pipeline.item(&self.records[index], &self.records[caption_of], epoch);
-        item.map_err(|record| bad.push(record)).ok()
+        let (record, caption_of) = (&self.records[index], &self.records[caption_of]);
+        let Drawn { items, images, memory, bad } = drawn;
+        match self.pipeline.item(record, caption_of, epoch, images, memory) {
+            Ok(item) => items.push(item),
+            Err(record) => {
+                bad.push(record);
+                return false;
+            }
+        }
+        true
     }
 
-    /// The item that takes the place of the bad record `index`.
-    fn replacement(
+    /// Adds what takes the place of the bad record `index`; whether anything could.
+    fn draw_replacement(
         &self,
         index: usize,
         epoch: u64,
         taken: &mut HashSet<usize>,
-        bad: &mut Vec<BadRecord>,
-    ) -> Option<Item> {
+        drawn: &mut Drawn,
+    ) -> bool {
         let key = &self.records[index].key;
         for attempt in 0..REPLACEMENTS {
             let purpose = format!("replacement-{attempt}");
@@ -213,11 +237,11 @@ impl Builder {
             if !is_new && attempt < DISTINCT_REPLACEMENTS {
                 continue;
             }
-            if let Some(item) = self.item(other, epoch, bad) {
-                return Some(item);
+            if self.draw(other, epoch, drawn) {
+                return true;
             }
         }
-        None
+        false
     }
 
     /// The order of the records in `epoch`.

@@ -11,7 +11,7 @@ use rand::seq::SliceRandom;
 
 use crate::augment::Augment;
 use crate::batch::Batch;
-use crate::decode::decode;
+use crate::decode::decode_in;
 use crate::error::{BadRecord, Cause, DataError};
 use crate::mask::MaskConfig;
 use crate::preprocess::Preprocess;
@@ -36,12 +36,10 @@ pub struct Pipeline {
     pub shuffle_pairs: bool,
 }
 
-/// One picture with one caption, ready for a batch of `N` patches and `L` tokens.
+/// What goes with one picture into a batch of `N` patches and `L` tokens.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Item {
     pub key: String,
-    /// `[3, size, size]`.
-    pub image: Vec<f32>,
     /// `[N]`.
     pub image_mask: Vec<bool>,
     /// `[L]`, and so are the next three.
@@ -105,11 +103,16 @@ impl Pipeline {
 
     /// Makes the item that training sees of `record` in `epoch`, with a caption drawn from those
     /// of `caption_of`: the same record, but for [`Pipeline::shuffle_pairs`].
+    ///
+    /// Its picture, `[3, size, size]`, goes behind what `images` holds already; of a bad record
+    /// nothing does. `memory` is what the last picture was decoded in, to be used again.
     pub fn item(
         &self,
         record: &Record,
         caption_of: &Record,
         epoch: u64,
+        images: &mut Vec<f32>,
+        memory: &mut Vec<u8>,
     ) -> Result<Item, BadRecord> {
         let random = |purpose| addressed(self.seed, epoch, &record.key, purpose);
 
@@ -133,21 +136,18 @@ impl Pipeline {
             .map_err(|error| bad_caption(Cause::MalformedRecord, error.to_string()))?;
         let (masked, chosen) = self.mask.text(&encoding, &self.tokenizer, &mut random("text-mask"));
 
-        let picture = read(record)?;
-        let image = match &self.augment {
-            Some(augment) => self.preprocess.normalise(&augment.apply(
-                &picture,
-                self.preprocess.size,
-                &mut random("augment"),
-            )),
-            None => self.preprocess.apply(&picture),
+        let picture = read(record, std::mem::take(memory))?;
+        let seen = match &self.augment {
+            Some(augment) => augment.apply(&picture, self.preprocess.size, &mut random("augment")),
+            None => self.preprocess.pixels(&picture),
         };
+        self.preprocess.append_normalised(&seen, images);
+        *memory = picture.into_raw();
         let (ids, padding) = self.padded(&encoding.ids);
         let mut text_mask = chosen;
         text_mask.resize(self.max_tokens, false);
         Ok(Item {
             key: record.key.clone(),
-            image,
             image_mask: self.mask.image(self.grid(), &mut random("image-mask")),
             ids,
             masked_ids: self.padded(&masked).0,
@@ -157,17 +157,16 @@ impl Pipeline {
         })
     }
 
-    /// Puts items next to each other.
-    pub fn collate(&self, items: Vec<Item>, step: u64, epoch: u64) -> Batch {
-        let size = self.preprocess.size;
+    /// Puts items next to each other, with their pictures `[B, 3, size, size]`.
+    pub fn collate(&self, items: Vec<Item>, images: Vec<f32>, step: u64, epoch: u64) -> Batch {
         let patches = self.grid().iter().product();
         let (count, tokens) = (items.len(), self.max_tokens);
         let mut batch = Batch {
             step,
             epoch,
             keys: Vec::with_capacity(count),
-            images: Vec::with_capacity(count * 3 * size * size),
-            image_size: size,
+            images,
+            image_size: self.preprocess.size,
             image_mask: Vec::with_capacity(count * patches),
             patches,
             ids: Vec::with_capacity(count * tokens),
@@ -179,7 +178,6 @@ impl Pipeline {
         };
         for item in items {
             batch.keys.push(item.key);
-            batch.images.extend(item.image);
             batch.image_mask.extend(item.image_mask);
             batch.ids.extend(item.ids);
             batch.masked_ids.extend(item.masked_ids);
@@ -192,7 +190,7 @@ impl Pipeline {
 
     /// The picture of `record` as evaluation sees it, `[3, size, size]`.
     pub fn picture(&self, record: &Record) -> Result<Vec<f32>, BadRecord> {
-        Ok(self.preprocess.apply(&read(record)?))
+        Ok(self.preprocess.apply(&read(record, Vec::new())?))
     }
 
     /// The token ids of `caption` and where there are none, both `[max_tokens]`.
@@ -220,8 +218,8 @@ pub(crate) fn shuffled_partners(count: usize, seed: u64) -> Vec<usize> {
     partners
 }
 
-fn read(record: &Record) -> Result<RgbImage, BadRecord> {
-    decode(&record.picture.read()?, &origin(record))
+fn read(record: &Record, memory: Vec<u8>) -> Result<RgbImage, BadRecord> {
+    decode_in(&record.picture.read()?, &origin(record), memory)
 }
 
 /// Where the picture of `record` is; by its key where it is in the program, because bad records

@@ -115,14 +115,20 @@ impl Preprocess {
     /// - output `[3, size, size]`
     pub fn normalise(&self, picture: &RgbImage) -> Vec<f32> {
         let mut values = Vec::with_capacity(picture.as_raw().len());
+        self.append_normalised(picture, &mut values);
+        values
+    }
+
+    /// As [`Preprocess::normalise`], behind what `values` holds already.
+    pub(crate) fn append_normalised(&self, picture: &RgbImage, values: &mut Vec<f32>) {
+        let (pixels, _) = picture.as_raw().as_chunks::<3>();
         for channel in 0..3 {
             // One table per channel: a byte has 256 values, a picture many more pixels.
             let table: [f32; 256] = std::array::from_fn(|byte| {
                 (byte as f32 / 255.0 - self.mean[channel]) / self.std[channel]
             });
-            values.extend(picture.pixels().map(|pixel| table[usize::from(pixel[channel])]));
+            values.extend(pixels.iter().map(|pixel| table[usize::from(pixel[channel])]));
         }
-        values
     }
 
     /// Side that the picture is resized to before the middle is cut out.
@@ -143,6 +149,7 @@ impl Preprocess {
             Rounding::Torchvision => (margin as f64 / 2.0).round_ties_even() as usize,
             Rounding::Transformers => margin / 2,
         };
-        Side { source: 0..length, resized, kept: offset..offset + self.size }
+        let kept = offset..offset + self.size;
+        Side { source: 0..length, resized, kept, mirrored: false }
     }
 }

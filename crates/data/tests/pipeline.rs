@@ -4,16 +4,28 @@ mod common;
 
 use common::{pipeline, record, records};
 use weft_data::augment::Augment;
-use weft_data::error::Cause;
-use weft_data::pipeline::Pipeline;
-use weft_data::record::Picture;
+use weft_data::error::{BadRecord, Cause};
+use weft_data::pipeline::{Item, Pipeline};
+use weft_data::record::{Picture, Record};
+
+/// An item and its picture.
+fn draw(
+    pipeline: &Pipeline,
+    record: &Record,
+    caption_of: &Record,
+    epoch: u64,
+) -> Result<(Item, Vec<f32>), BadRecord> {
+    let mut image = Vec::new();
+    let item = pipeline.item(record, caption_of, epoch, &mut image, &mut Vec::new())?;
+    Ok((item, image))
+}
 
 #[test]
 fn an_item_has_its_shapes_and_its_parts_agree() {
     let pipeline = pipeline();
     let record = record(3);
-    let item = pipeline.item(&record, &record, 0).unwrap();
-    assert_eq!(item.image.len(), 3 * 32 * 32);
+    let (item, image) = draw(&pipeline, &record, &record, 0).unwrap();
+    assert_eq!(image.len(), 3 * 32 * 32);
     assert_eq!(item.image_mask.len(), 16);
     assert_eq!(item.image_mask.iter().filter(|&&masked| masked).count(), 12);
     assert!(record.captions.contains(&item.caption));
@@ -34,12 +46,12 @@ fn an_item_has_its_shapes_and_its_parts_agree() {
 fn an_item_is_a_function_of_seed_epoch_and_key() {
     let pipeline = pipeline();
     let record = record(3);
-    let item = |pipeline: &Pipeline, epoch| pipeline.item(&record, &record, epoch).unwrap();
+    let item = |pipeline: &Pipeline, epoch| draw(pipeline, &record, &record, epoch).unwrap();
     assert_eq!(item(&pipeline, 4), item(&pipeline, 4));
-    assert_ne!(item(&pipeline, 4).image, item(&pipeline, 5).image);
+    assert_ne!(item(&pipeline, 4).1, item(&pipeline, 5).1);
     let other = Pipeline { seed: 6, ..pipeline.clone() };
-    assert_ne!(item(&pipeline, 4).image, item(&other, 4).image);
-    let mut drawn: Vec<_> = (0..30).map(|epoch| item(&pipeline, epoch).caption).collect();
+    assert_ne!(item(&pipeline, 4).1, item(&other, 4).1);
+    let mut drawn: Vec<_> = (0..30).map(|epoch| item(&pipeline, epoch).0.caption).collect();
     drawn.sort();
     drawn.dedup();
     assert_eq!(drawn.len(), 3, "every caption has its turn");
@@ -49,14 +61,28 @@ fn an_item_is_a_function_of_seed_epoch_and_key() {
 fn without_augmentation_training_sees_what_evaluation_sees() {
     let pipeline = Pipeline { augment: None, ..pipeline() };
     let record = record(1);
-    let item = pipeline.item(&record, &record, 9).unwrap();
-    assert_eq!(item.image, pipeline.picture(&record).unwrap());
+    let (_, image) = draw(&pipeline, &record, &record, 9).unwrap();
+    assert_eq!(image, pipeline.picture(&record).unwrap());
+}
+
+#[test]
+fn a_picture_stands_behind_the_others_whatever_was_decoded_before() {
+    let pipeline = pipeline();
+    let (mut images, mut memory) = (Vec::new(), vec![9; 50_000]);
+    for (count, record) in records(4).iter().enumerate() {
+        let item = pipeline.item(record, record, 2, &mut images, &mut memory).unwrap();
+        let (alone, image) = draw(&pipeline, record, record, 2).unwrap();
+        assert_eq!((item, &images[count * image.len()..]), (alone, &image[..]));
+        let mut broken = record.clone();
+        broken.picture = Picture::Embedded(b"nothing");
+        assert!(pipeline.item(&broken, record, 2, &mut images, &mut memory).is_err());
+    }
 }
 
 #[test]
 fn the_caption_can_come_from_another_record() {
     let records = records(2);
-    let item = pipeline().item(&records[0], &records[1], 0).unwrap();
+    let item = draw(&pipeline(), &records[0], &records[1], 0).unwrap().0;
     assert_eq!(item.key, "record-0");
     assert!(records[1].captions.contains(&item.caption));
 }
@@ -66,18 +92,18 @@ fn a_bad_record_says_what_is_bad() {
     let pipeline = pipeline();
     let mut broken = record(0);
     broken.picture = Picture::Embedded(b"nothing");
-    let bad = pipeline.item(&broken, &broken, 0).unwrap_err();
+    let bad = draw(&pipeline, &broken, &broken, 0).unwrap_err();
     assert_eq!(bad.cause, Cause::BrokenPicture);
     assert!(bad.origin.contains("record-0"), "{bad}");
 
     let mut missing = record(0);
     missing.picture = Picture::File("no/such/file.png".into());
-    assert_eq!(pipeline.item(&missing, &missing, 0).unwrap_err().cause, Cause::MissingFile);
+    assert_eq!(draw(&pipeline, &missing, &missing, 0).unwrap_err().cause, Cause::MissingFile);
 
     for captions in [vec![], vec![" \n".to_string()]] {
         let mut silent = record(0);
         silent.captions = captions;
-        assert_eq!(pipeline.item(&silent, &silent, 0).unwrap_err().cause, Cause::EmptyCaption);
+        assert_eq!(draw(&pipeline, &silent, &silent, 0).unwrap_err().cause, Cause::EmptyCaption);
     }
 }
 

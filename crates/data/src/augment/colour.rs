@@ -2,6 +2,8 @@
 
 use image::RgbImage;
 
+const CHANNELS: usize = 3;
+
 /// Stretches each channel so that its darkest value becomes 0 and its brightest 255.
 pub(super) fn auto_contrast(picture: RgbImage) -> RgbImage {
     map_channels(picture, |histogram| {
@@ -72,16 +74,78 @@ fn map_channels(
     mut picture: RgbImage,
     table: impl Fn(&[usize; 256]) -> Option<[u8; 256]>,
 ) -> RgbImage {
-    for channel in 0..3 {
-        let mut histogram = [0; 256];
-        for pixel in picture.pixels() {
-            histogram[usize::from(pixel[channel])] += 1;
+    let mut histograms = [[0; 256]; CHANNELS];
+    for pixel in picture.as_raw().as_chunks::<CHANNELS>().0 {
+        for (histogram, &value) in histograms.iter_mut().zip(pixel) {
+            histogram[usize::from(value)] += 1;
         }
-        if let Some(table) = table(&histogram) {
-            for pixel in picture.pixels_mut() {
-                pixel[channel] = table[usize::from(pixel[channel])];
-            }
+    }
+    let same = || std::array::from_fn(|value| value as u8);
+    let tables = histograms.map(|histogram| table(&histogram).unwrap_or_else(same));
+    for pixel in picture.as_chunks_mut::<CHANNELS>().0 {
+        for (value, table) in pixel.iter_mut().zip(&tables) {
+            *value = table[usize::from(*value)];
         }
     }
     picture
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::{GenericImageView, Rgb};
+    use proptest::prelude::*;
+
+    fn noise(width: u32, height: u32, seed: u32, levels: u32) -> RgbImage {
+        RgbImage::from_fn(width, height, |x, y| {
+            let noise = (x + 977 * y).wrapping_add(seed).wrapping_mul(2_654_435_761) >> 7;
+            Rgb([noise, noise >> 8, noise >> 16].map(|value| (value % levels) as u8))
+        })
+    }
+
+    fn sharpness_reference(picture: &RgbImage, factor: f32) -> RgbImage {
+        let (width, height) = picture.dimensions();
+        RgbImage::from_fn(width, height, |x, y| {
+            let centre = picture.get_pixel(x, y).0;
+            if x == 0 || y == 0 || x + 1 == width || y + 1 == height {
+                return Rgb(centre);
+            }
+            Rgb(std::array::from_fn(|channel| {
+                let around = picture.view(x - 1, y - 1, 3, 3);
+                let sum: u32 = around.pixels().map(|(_, _, pixel)| u32::from(pixel[channel])).sum();
+                let middle = f32::from(centre[channel]);
+                let smooth = ((sum + 4 * u32::from(centre[channel]) + 6) / 13) as f32;
+                (smooth + factor * (middle - smooth)).clamp(0.0, 255.0) as u8
+            }))
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn sharpness_is_as_defined(
+            width in 1_u32..60, height in 1_u32..20, seed: u32, levels in 1_u32..256,
+            factor in 0.0..2.0_f32,
+        ) {
+            let picture = noise(width, height, seed, levels);
+            let expected = sharpness_reference(&picture, factor);
+            prop_assert_eq!(sharpness(&picture, factor), expected);
+        }
+
+        /// Each channel by itself, whatever the others hold.
+        #[test]
+        fn channels_do_not_mix(width in 1_u32..40, height in 1_u32..40, seed: u32, levels in 1_u32..256) {
+            let picture = noise(width, height, seed, levels);
+            for operation in [auto_contrast, equalize] {
+                let changed = operation(picture.clone());
+                for channel in 0..3 {
+                    let alone = RgbImage::from_fn(width, height, |x, y| {
+                        Rgb([picture.get_pixel(x, y)[channel]; 3])
+                    });
+                    let alone = operation(alone);
+                    let same = changed.pixels().zip(alone.pixels()).all(|(a, b)| a[channel] == b[0]);
+                    prop_assert!(same, "channel {}", channel);
+                }
+            }
+        }
+    }
 }

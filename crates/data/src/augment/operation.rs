@@ -14,8 +14,9 @@ const MAX_MAGNITUDE: f64 = 10.0;
 /// Largest shift, as a fraction of the side.
 const MAX_SHIFT: f64 = 10.0 / 256.0;
 
+/// An operation of RandAugment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Operation {
+pub enum Operation {
     Identity,
     AutoContrast,
     Equalize,
@@ -29,7 +30,8 @@ pub(super) enum Operation {
 }
 
 impl Operation {
-    pub(super) const ALL: [Operation; 10] = [
+    /// All of them, each as likely as another.
+    pub const ALL: [Operation; 10] = [
         Operation::Identity,
         Operation::AutoContrast,
         Operation::Equalize,
@@ -44,7 +46,7 @@ impl Operation {
 
     /// Carries the operation out with strength `magnitude` of 10; `negative` turns the direction
     /// of those that have one.
-    pub(super) fn apply(
+    pub fn apply(
         self,
         picture: RgbImage,
         magnitude: f64,
