@@ -8,6 +8,8 @@ pub mod adamw;
 pub mod attention;
 pub mod contrastive;
 pub mod cross_entropy;
+#[cfg(feature = "cube")]
+pub mod cube;
 pub mod embedding;
 #[cfg(feature = "flex")]
 pub mod flex;
