@@ -10,6 +10,7 @@
 //! These kernels have been run on CubeCL's CPU runtime, with one and two units to a cube, and
 //! checked there. They have been neither run nor timed on a GPU.
 
+pub mod attention;
 pub mod layer_norm;
 mod reduce;
 
