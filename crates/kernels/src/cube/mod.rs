@@ -11,6 +11,7 @@
 //! checked there. They have been neither run nor timed on a GPU.
 
 pub mod attention;
+pub mod embedding;
 pub mod layer_norm;
 mod reduce;
 
