@@ -1,4 +1,4 @@
-//! Embedding on CubeCL, against its definition.
+//! Embedding and linear cross-entropy on CubeCL, against their definitions.
 #![cfg(feature = "cube-cpu")]
 
 mod common;
@@ -6,7 +6,7 @@ mod common;
 use burn::tensor::{Int, Tensor, TensorData};
 use common::*;
 use rand::RngExt;
-use weft_kernels::embedding;
+use weft_kernels::{LinearCrossEntropy, embedding, linear_cross_entropy};
 
 /// Sums of some hundreds of products of size 4 in f32; the other side is in f64. Relative to the
 /// largest number.
@@ -71,4 +71,89 @@ fn cube_embedding_gives_the_same_bits_twice() {
         Tensor::from_data(TensorData::new(ids, [2, 130]), &cube())
     };
     assert_eq!(embed([3, 7], ids()), embed([3, 7], ids()));
+}
+
+struct Sizes {
+    items: usize,
+    width: usize,
+    classes: usize,
+}
+
+/// The loss, its gradients of `hidden`, `weight` and `bias` for a gradient of 3, and the best
+/// classes.
+fn cross_entropy(sizes: &Sizes, class: &[i64]) -> ([Vec<f32>; 4], Vec<i64>) {
+    let (rng, device) = (&mut rng(5), cube());
+    let hidden = random(rng, [sizes.items, sizes.width], &device).require_grad();
+    let weight = random(rng, [sizes.classes, sizes.width], &device).require_grad();
+    let bias = random(rng, [sizes.classes], &device).require_grad();
+    let class = Tensor::from_data(TensorData::new(class.to_vec(), [sizes.items]), &device);
+    let LinearCrossEntropy { loss, best } =
+        linear_cross_entropy(hidden.clone(), weight.clone(), bias.clone(), class);
+    let grads = (loss.clone() * 3.0).backward();
+    let best = best.into_data().iter::<i64>().collect();
+    let [dhidden, dweight] = [hidden, weight].map(|x| numbers(x.grad(&grads).unwrap()));
+    ([numbers(loss.inner()), dhidden, dweight, numbers(bias.grad(&grads).unwrap())], best)
+}
+
+/// The same in f64.
+fn expected(sizes: &Sizes, class: &[i64]) -> ([Vec<f64>; 4], Vec<i64>) {
+    let Sizes { items, width, classes } = *sizes;
+    let (rng, device) = (&mut rng(5), cube());
+    let wide = |x: Vec<f32>| x.into_iter().map(f64::from).collect::<Vec<_>>();
+    let hidden = wide(numbers(random(rng, [items, width], &device)));
+    let weight = wide(numbers(random(rng, [classes, width], &device)));
+    let bias = wide(numbers(random(rng, [classes], &device)));
+    let mut loss = 0.0;
+    let mut gradients = [vec![0.0; items * width], vec![0.0; classes * width], vec![0.0; classes]];
+    let mut best = Vec::new();
+    for item in 0..items {
+        let h = &hidden[item * width..][..width];
+        let logit = |c: usize| {
+            h.iter().zip(&weight[c * width..]).map(|(h, w)| h * w).sum::<f64>() + bias[c]
+        };
+        let logits: Vec<f64> = (0..classes).map(logit).collect();
+        let top = logits.iter().copied().fold(f64::MIN, f64::max);
+        let total: f64 = logits.iter().map(|x| (x - top).exp()).sum();
+        let target = class[item] as usize;
+        loss += (top + total.ln() - logits[target]) / items as f64;
+        best.push(logits.iter().position(|&x| x == top).unwrap() as i64);
+        for c in 0..classes {
+            let weight_of_class = (logits[c] - top).exp() / total - f64::from(c == target);
+            let d = 3.0 * weight_of_class / items as f64;
+            gradients[2][c] += d;
+            for column in 0..width {
+                gradients[0][item * width + column] += d * weight[c * width + column];
+                gradients[1][c * width + column] += d * h[column];
+            }
+        }
+    }
+    let [dhidden, dweight, dbias] = gradients;
+    ([vec![loss], dhidden, dweight, dbias], best)
+}
+
+#[test]
+fn cube_cross_entropy_agrees_with_its_definition() {
+    for (items, width, classes) in [(1, 1, 1), (3, 5, 2), (7, 12, 129)] {
+        let rng = &mut rng(6);
+        let class: Vec<i64> = (0..items).map(|_| rng.random_range(0..classes as i64)).collect();
+        let sizes = Sizes { items, width, classes };
+        let (got, best) = cross_entropy(&sizes, &class);
+        let (expected, expected_best) = expected(&sizes, &class);
+        assert_eq!(best, expected_best);
+        let names = ["loss", "gradient of hidden", "gradient of weight", "gradient of bias"];
+        for (name, (got, expected)) in names.into_iter().zip(got.iter().zip(&expected)) {
+            close(name, got, expected);
+        }
+    }
+}
+
+#[test]
+fn cube_cross_entropy_takes_the_first_of_equal_classes() {
+    let device = cube();
+    let class = Tensor::from_ints([2, 0], &device);
+    let hidden = Tensor::ones([2, 3], &device);
+    let bias = Tensor::from_floats([0.0, 1.0, 0.0, 1.0, 1.0], &device);
+    let LinearCrossEntropy { best, .. } =
+        linear_cross_entropy(hidden, Tensor::ones([5, 3], &device), bias, class);
+    assert_eq!(best.into_data().iter::<i64>().collect::<Vec<_>>(), [1, 1]);
 }

@@ -13,6 +13,7 @@
 pub mod attention;
 pub mod embedding;
 pub mod layer_norm;
+pub mod linear_cross_entropy;
 mod reduce;
 
 use burn::backend::{DispatchTensor, DispatchTensorKind, TensorMetadata};
