@@ -1,6 +1,6 @@
 //! Scaled dot-product attention.
 
-#[cfg(feature = "flex")]
+#[cfg(any(feature = "flex", feature = "cube"))]
 pub mod extension;
 
 use burn::tensor::Tensor;
@@ -26,9 +26,9 @@ pub fn attention(
     bias: Option<Tensor<4>>,
 ) -> Tensor<3> {
     check(&q, &k, &v, heads, bias.as_ref());
-    #[cfg(feature = "flex")]
+    #[cfg(any(feature = "flex", feature = "cube"))]
     {
-        use crate::flex::takes;
+        use crate::fused::takes;
         use burn::backend::Dispatch;
         use extension::AttentionOps;
 
@@ -43,7 +43,7 @@ pub fn attention(
         let [q, k, v] = [q, k, v].map(Tensor::from_dispatch);
         composed(q, k, v, heads, Some(Tensor::from_dispatch(bias))).0
     }
-    #[cfg(not(feature = "flex"))]
+    #[cfg(not(any(feature = "flex", feature = "cube")))]
     composed(q, k, v, heads, bias).0
 }
 

@@ -1,6 +1,6 @@
 //! From ids to rows of a table.
 
-#[cfg(feature = "flex")]
+#[cfg(any(feature = "flex", feature = "cube"))]
 pub mod extension;
 
 use burn::tensor::module;
@@ -18,18 +18,18 @@ use burn::tensor::{Int, Tensor};
 ///
 /// On Flex, at an id that is not in the table.
 pub fn embedding(table: Tensor<2>, ids: Tensor<2, Int>) -> Tensor<3> {
-    #[cfg(feature = "flex")]
+    #[cfg(any(feature = "flex", feature = "cube"))]
     {
         use burn::backend::Dispatch;
         use extension::EmbeddingOps;
 
         let table = table.into_dispatch();
-        if crate::flex::takes(&table) {
+        if crate::fused::takes(&table) {
             let ids = ids.into_dispatch();
             return Tensor::from_dispatch(Dispatch::embedding_forward(table, ids));
         }
         module::embedding(Tensor::from_dispatch(table), ids)
     }
-    #[cfg(not(feature = "flex"))]
+    #[cfg(not(any(feature = "flex", feature = "cube")))]
     module::embedding(table, ids)
 }

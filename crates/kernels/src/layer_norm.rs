@@ -1,6 +1,6 @@
 //! Layer norm, and standardising each row.
 
-#[cfg(feature = "flex")]
+#[cfg(any(feature = "flex", feature = "cube"))]
 pub mod extension;
 
 use burn::tensor::Tensor;
@@ -20,9 +20,9 @@ pub fn layer_norm<const D: usize>(
 ) -> Tensor<D> {
     assert_eq!(x.dims()[D - 1..], gamma.dims(), "the width of gamma");
     assert_eq!(x.dims()[D - 1..], beta.dims(), "the width of beta");
-    #[cfg(feature = "flex")]
+    #[cfg(any(feature = "flex", feature = "cube"))]
     {
-        use crate::flex::takes;
+        use crate::fused::takes;
         use burn::backend::Dispatch;
         use extension::LayerNormOps;
 
@@ -33,7 +33,7 @@ pub fn layer_norm<const D: usize>(
         let [gamma, beta] = [gamma, beta].map(Tensor::from_dispatch);
         module::layer_norm(Tensor::from_dispatch(x), gamma, Some(beta), epsilon)
     }
-    #[cfg(not(feature = "flex"))]
+    #[cfg(not(any(feature = "flex", feature = "cube")))]
     module::layer_norm(x, gamma, Some(beta), epsilon)
 }
 
@@ -54,9 +54,9 @@ pub fn residual_layer_norm<const D: usize>(
     assert_eq!(x.dims(), branch.dims(), "the shape of the residual branch");
     assert_eq!(x.dims()[D - 1..], gamma.dims(), "the width of gamma");
     assert_eq!(x.dims()[D - 1..], beta.dims(), "the width of beta");
-    #[cfg(feature = "flex")]
+    #[cfg(any(feature = "flex", feature = "cube"))]
     {
-        use crate::flex::takes;
+        use crate::fused::takes;
         use burn::backend::Dispatch;
         use extension::LayerNormOps;
 
@@ -71,7 +71,7 @@ pub fn residual_layer_norm<const D: usize>(
         let [gamma, beta] = [gamma, beta].map(Tensor::from_dispatch);
         (sum.clone(), module::layer_norm(sum, gamma, Some(beta), epsilon))
     }
-    #[cfg(not(feature = "flex"))]
+    #[cfg(not(any(feature = "flex", feature = "cube")))]
     {
         let sum = x + branch;
         (sum.clone(), module::layer_norm(sum, gamma, Some(beta), epsilon))

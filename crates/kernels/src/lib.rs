@@ -2,12 +2,15 @@
 //!
 //! Each operation stands in a file of its own with its equation and shapes. They are composed of
 //! Burn's operations, so they run and differentiate on every backend. On Flex, Burn's CPU backend,
-//! those that cost most are fused: see `flex`, behind the feature of that name.
+//! those that cost most are fused, and some of them on Burn's CubeCL backends: see `flex` and `cube`,
+//! behind the features of these names.
 
 pub mod adamw;
 pub mod attention;
 pub mod contrastive;
 pub mod cross_entropy;
+#[cfg(feature = "cube")]
+pub mod cube;
 pub mod embedding;
 #[cfg(feature = "flex")]
 pub mod flex;

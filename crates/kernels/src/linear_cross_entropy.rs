@@ -1,6 +1,6 @@
 //! Cross-entropy straight from what comes before the layer that makes the logits.
 
-#[cfg(feature = "flex")]
+#[cfg(any(feature = "flex", feature = "cube"))]
 pub mod extension;
 
 use burn::tensor::{Int, Tensor};
@@ -41,9 +41,9 @@ pub fn linear_cross_entropy(
     assert_eq!(weight.dims(), [classes, width], "the shape of the weights");
     assert_eq!(bias.dims(), [classes], "the shape of the bias");
     assert_eq!(class.dims(), [items], "the shape of the classes");
-    #[cfg(feature = "flex")]
+    #[cfg(any(feature = "flex", feature = "cube"))]
     {
-        use crate::flex::takes;
+        use crate::fused::takes;
         use burn::backend::Dispatch;
         use extension::LinearCrossEntropyOps;
 
@@ -58,7 +58,7 @@ pub fn linear_cross_entropy(
         let [hidden, weight] = [hidden, weight].map(Tensor::from_dispatch);
         composed(hidden, weight, Tensor::from_dispatch(bias), class)
     }
-    #[cfg(not(feature = "flex"))]
+    #[cfg(not(any(feature = "flex", feature = "cube")))]
     composed(hidden, weight, bias, class)
 }
 

@@ -33,8 +33,14 @@ fn run(qkv: [Tensor<3>; 3], heads: usize, bias: Option<Tensor<4>>, f: Attend) ->
     [numbers(y.inner()), dq, dk, dv]
 }
 
-fn agree(qkv: [Tensor<3>; 3], heads: usize, bias: Option<Tensor<4>>) {
-    let got = run(qkv.clone(), heads, bias.clone(), attention);
+/// What goes into an attention: queries, keys and values, and the bias.
+type Inputs = ([Tensor<3>; 3], Option<Tensor<4>>);
+
+/// The fused form on `device` against the composed one on Flex.
+fn agree(device: &Device, heads: usize, inputs: impl Fn(&Device) -> Inputs) {
+    let (qkv, bias) = inputs(device);
+    let got = run(qkv, heads, bias, attention);
+    let (qkv, bias) = inputs(&autodiff());
     let expected = run(qkv, heads, bias, composed);
     for (index, (got, expected)) in got.iter().zip(&expected).enumerate() {
         let difference = difference(got, expected);
@@ -68,35 +74,42 @@ const SHAPES: [([usize; 4], usize); 8] = [
     ([1, 197, 197, 192], 3),
 ];
 
+fn check_agreement(device: &Device, shapes: &[([usize; 4], usize)]) {
+    for &(shape, heads) in shapes {
+        agree(device, heads, |device| (inputs(1, shape, device), None));
+    }
+}
+
 #[test]
 fn agrees_with_the_composed_form() {
-    for (shape, heads) in SHAPES {
-        agree(inputs(1, shape, &autodiff()), heads, None);
+    check_agreement(&autodiff(), &SHAPES);
+}
+
+fn check_bias_of_queries(device: &Device) {
+    for items in [1, 3] {
+        let later = |index: usize| (index % 13 > index / 13 % 7 + index / 91) as u8 as f32 * -1e9;
+        let bias = (0..items * 7 * 13).map(later).collect::<Vec<_>>();
+        agree(device, 2, |device| {
+            let bias = TensorData::new(bias.clone(), [items, 1, 7, 13]);
+            (inputs(5, [3, 7, 13, 12], device), Some(Tensor::from_data(bias, device)))
+        });
     }
 }
 
 #[test]
 fn agrees_with_the_composed_form_where_each_query_sees_other_keys() {
-    let device = Device::flex().autodiff();
-    for items in [1, 3] {
-        let later = |index: usize| (index % 13 > index / 13 % 7 + index / 91) as u8 as f32 * -1e9;
-        let bias = (0..items * 7 * 13).map(later).collect::<Vec<_>>();
-        let bias = Tensor::from_data(TensorData::new(bias, [items, 1, 7, 13]), &device);
-        agree(inputs(5, [3, 7, 13, 12], &device), 2, Some(bias));
-    }
+    check_bias_of_queries(&autodiff());
 }
 
-#[test]
-fn padded_keys_have_no_part() {
-    for (shape @ [batch, _, keys, _], heads) in SHAPES {
-        let device = autodiff();
-        let qkv = inputs(2, shape, &device);
-        agree(qkv.clone(), heads, Some(padding(3, 1, keys, &device)));
-        let bias = padding(4, batch, keys, &device);
-        agree(qkv.clone(), heads, Some(bias.clone()));
-        let [_, _, dk, dv] = run(qkv, heads, Some(bias.clone()), attention);
-        let width = shape[3];
-        for (index, bias) in numbers(bias.inner()).into_iter().enumerate() {
+fn check_padding(device: &Device, shapes: &[([usize; 4], usize)]) {
+    for &(shape @ [batch, _, keys, width], heads) in shapes {
+        let one = |device: &Device| Some(padding(3, 1, keys, device));
+        agree(device, heads, |device| (inputs(2, shape, device), one(device)));
+        let each = |device: &Device| Some(padding(4, batch, keys, device));
+        agree(device, heads, |device| (inputs(2, shape, device), each(device)));
+        let [_, _, dk, dv] = run(inputs(2, shape, device), heads, each(device), attention);
+        let bias = numbers(padding(4, batch, keys, device));
+        for (index, bias) in bias.into_iter().enumerate() {
             if bias < 0.0 {
                 assert!(dk[index * width..][..width].iter().all(|&x| x == 0.0));
                 assert!(dv[index * width..][..width].iter().all(|&x| x == 0.0));
@@ -106,40 +119,54 @@ fn padded_keys_have_no_part() {
 }
 
 #[test]
+fn padded_keys_have_no_part() {
+    check_padding(&autodiff(), &SHAPES);
+}
+
+fn check_padding_alone(device: &Device) {
+    agree(device, 2, |device| {
+        (inputs(5, [2, 4, 6, 8], device), Some(Tensor::full([2, 1, 1, 6], -1e9, device)))
+    });
+}
+
+#[test]
 fn an_item_of_padding_alone_is_finite() {
-    let device = autodiff();
-    let bias = Tensor::full([2, 1, 1, 6], -1e9, &device);
-    agree(inputs(5, [2, 4, 6, 8], &device), 2, Some(bias));
+    check_padding_alone(&autodiff());
+}
+
+fn check_views(device: &Device) {
+    // One tensor with the three side by side, as a joint projection would make it.
+    agree(device, 4, |device| {
+        let joint = random(&mut rng(6), [3, 11, 72], device);
+        ([0, 24, 48].map(|start| joint.clone().narrow(2, start, 24)), None)
+    });
+    let three = |shape, device: &Device| {
+        let rng = &mut rng(15);
+        [0, 1, 2].map(|_| random(rng, shape, device))
+    };
+    agree(device, 3, |device| (three([11, 3, 24], device).map(|x| x.swap_dims(0, 1)), None));
+    agree(device, 3, |device| (three([3, 24, 11], device).map(|x| x.swap_dims(1, 2)), None));
+    agree(device, 2, |device| (three([5, 9, 24], device).map(|x| x.narrow(0, 1, 3)), None));
+    agree(device, 2, |device| {
+        let bias = padding(7, 11, 3, device).reshape([1, 1, 11, 3]);
+        (inputs(8, [2, 4, 11, 8], device), Some(bias.swap_dims(2, 3).narrow(2, 1, 1)))
+    });
 }
 
 #[test]
 fn takes_views() {
-    let device = autodiff();
-    let rng = &mut rng(6);
-    // One tensor with the three side by side, as a joint projection would make it.
-    let joint = random(rng, [3, 11, 72], &device);
-    agree([0, 24, 48].map(|start| joint.clone().narrow(2, start, 24)), 4, None);
-    let turned = [0, 1, 2].map(|_| random(rng, [11, 3, 24], &device).swap_dims(0, 1));
-    agree(turned, 3, None);
-    let columns = [0, 1, 2].map(|_| random(rng, [3, 24, 11], &device).swap_dims(1, 2));
-    agree(columns, 3, None);
-    let items = [0, 1, 2].map(|_| random(rng, [5, 9, 24], &device).narrow(0, 1, 3));
-    agree(items, 2, None);
-    let bias = padding(7, 11, 3, &device).reshape([1, 1, 11, 3]).swap_dims(2, 3).narrow(2, 1, 1);
-    agree(inputs(8, [2, 4, 11, 8], &device), 2, Some(bias));
+    check_views(&autodiff());
 }
 
-#[test]
-fn slopes() {
-    let device = Device::flex();
+fn check_slopes(device: &Device) {
     let (shape @ [batch, _, keys, width], heads) = ([2, 6, 9, 12], 3);
-    let starts = inputs(10, shape, &device).map(numbers);
-    let bias = padding(11, batch, keys, &device);
-    let with_grad = padding(11, batch, keys, &autodiff());
-    let [y, gradients @ ..] =
-        run(inputs(10, shape, &autodiff()), heads, Some(with_grad), attention);
-    let weights = numbers(random(&mut rng(9), [batch, 6, width], &device));
+    let starts = inputs(10, shape, device).map(numbers);
+    let with_grad = padding(11, batch, keys, device);
+    let [y, gradients @ ..] = run(inputs(10, shape, device), heads, Some(with_grad), attention);
+    let weights = numbers(random(&mut rng(9), [batch, 6, width], device));
     assert_eq!(y.len(), weights.len());
+    let device = device.clone().inner();
+    let bias = padding(11, batch, keys, &device);
     for which in 0..3 {
         check_slope(&mut rng(12), &starts[which], &gradients[which], |x| {
             let mut qkv = starts.clone();
@@ -155,6 +182,11 @@ fn slopes() {
 }
 
 #[test]
+fn slopes() {
+    check_slopes(&autodiff());
+}
+
+#[test]
 fn threads_do_not_change_a_bit() {
     let one = || run(inputs(13, [5, 37, 41, 64], &autodiff()), 4, None, attention);
     assert_eq!(with_threads(1, one), with_threads(2, one));
@@ -166,4 +198,54 @@ fn rows_of_weights_sum_to_one() {
     let (_, weights) = attention_with_weights(q, k, v, 2, None);
     assert_eq!(weights.dims(), [2, 2, 5, 7]);
     assert!(numbers(weights.sum_dim(3)).iter().all(|sum| (sum - 1.0).abs() <= 1e-6));
+}
+
+#[cfg(feature = "cube-cpu")]
+mod on_cube {
+    use super::*;
+
+    /// Each width of a head is compiled apart. Tiles are of 16 tokens: one, several, and a part.
+    const SHAPES: [([usize; 4], usize); 5] = [
+        ([1, 1, 1, 1], 1),
+        ([2, 1, 7, 8], 2),
+        ([3, 17, 1, 8], 2),
+        ([2, 33, 19, 21], 3),
+        ([1, 37, 37, 64], 1),
+    ];
+
+    #[test]
+    fn agrees_with_the_composed_form() {
+        check_agreement(&cube(), &SHAPES);
+    }
+
+    #[test]
+    fn agrees_with_the_composed_form_where_each_query_sees_other_keys() {
+        check_bias_of_queries(&cube());
+    }
+
+    #[test]
+    fn padded_keys_have_no_part() {
+        check_padding(&cube(), &SHAPES[1..4]);
+    }
+
+    #[test]
+    fn an_item_of_padding_alone_is_finite() {
+        check_padding_alone(&cube());
+    }
+
+    #[test]
+    fn takes_views() {
+        check_views(&cube());
+    }
+
+    #[test]
+    fn slopes() {
+        check_slopes(&cube());
+    }
+
+    #[test]
+    fn two_runs_give_the_same_bits() {
+        let one = || run(inputs(13, [2, 37, 21, 16], &cube()), 2, None, attention);
+        assert_eq!(one(), one());
+    }
 }

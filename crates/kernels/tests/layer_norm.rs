@@ -40,8 +40,9 @@ fn run<const D: usize>(x: Tensor<D>, norm: Norm<D>) -> [Vec<f32>; 4] {
     ]
 }
 
-fn agree<const D: usize>(x: Tensor<D>) {
-    let (got, expected) = (run(x.clone(), fused), run(x, composed));
+/// The fused form on `device` against Burn's on Flex.
+fn agree<const D: usize>(device: &Device, x: impl Fn(&Device) -> Tensor<D>) {
+    let (got, expected) = (run(x(device), fused), run(x(&autodiff()), composed));
     for (index, (got, expected)) in got.iter().zip(&expected).enumerate() {
         let tolerance = if index < 2 { TOLERANCE } else { TOLERANCE_OF_SUMS };
         let difference = difference(got, expected);
@@ -53,22 +54,25 @@ fn agree<const D: usize>(x: Tensor<D>) {
 fn agrees_with_burn() {
     // A width of 2 standardises to +-1 exactly, where gradients cancel; widths from 5 do not.
     for shape in [[1, 1, 5], [3, 5, 7], [2, 37, 128], [64, 81, 128], [3, 65, 33], [2, 197, 768]] {
-        agree(random(&mut rng(1), shape, &autodiff()));
+        agree(&autodiff(), |device| random(&mut rng(1), shape, device));
     }
-    agree(random(&mut rng(2), [130, 17], &autodiff()));
+    agree(&autodiff(), |device| random(&mut rng(2), [130, 17], device));
+}
+
+fn check_views(device: &Device) {
+    let x = |device: &Device| random(&mut rng(3), [6, 10, 9], device);
+    agree(device, |device| x(device).swap_dims(0, 1));
+    agree(device, |device| x(device).narrow(1, 3, 5));
+    agree(device, |device| x(device).narrow(2, 1, 8));
 }
 
 #[test]
 fn takes_views() {
-    let x = random(&mut rng(3), [6, 10, 9], &autodiff());
-    agree(x.clone().swap_dims(0, 1));
-    agree(x.clone().narrow(1, 3, 5));
-    agree(x.narrow(2, 1, 8));
+    check_views(&autodiff());
 }
 
-#[test]
-fn one_number_standardises_to_zero() {
-    let [y, dx, dgamma, _] = run(random(&mut rng(4), [3, 4, 1], &autodiff()), fused);
+fn check_one_number(device: &Device) {
+    let [y, dx, dgamma, _] = run(random(&mut rng(4), [3, 4, 1], device), fused);
     let beta = numbers(random(&mut rng(12), [1], &Device::flex()))[0];
     assert_eq!(y, [beta; 12]);
     assert_eq!(dx, [0.0; 12]);
@@ -76,14 +80,18 @@ fn one_number_standardises_to_zero() {
 }
 
 #[test]
-fn slopes() {
+fn one_number_standardises_to_zero() {
+    check_one_number(&autodiff());
+}
+
+fn check_slopes(device: &Device) {
     let shape = [7, 19];
-    let device = Device::flex();
-    let start = numbers(random(&mut rng(5), shape, &device));
-    let [_, dx, dgamma, dbeta] = run(random(&mut rng(5), shape, &autodiff()), fused);
-    let gamma = numbers(random(&mut rng(11), [19], &device));
-    let beta = numbers(random(&mut rng(12), [19], &device));
-    let weights = numbers(random(&mut rng(13), shape, &device));
+    let start = numbers(random(&mut rng(5), shape, device));
+    let [_, dx, dgamma, dbeta] = run(random(&mut rng(5), shape, device), fused);
+    let gamma = numbers(random(&mut rng(11), [19], device));
+    let beta = numbers(random(&mut rng(12), [19], device));
+    let weights = numbers(random(&mut rng(13), shape, device));
+    let device = device.clone().inner();
     let loss = |x: Vec<f32>, gamma: Vec<f32>, beta: Vec<f32>| {
         let x = Tensor::<2>::from_data(TensorData::new(x, shape), &device);
         let [gamma, beta] = [gamma, beta].map(|x| Tensor::from_floats(x.as_slice(), &device));
@@ -163,6 +171,11 @@ fn a_residual_leaves_memory_alone_that_others_hold() {
 }
 
 #[test]
+fn slopes() {
+    check_slopes(&autodiff());
+}
+
+#[test]
 fn threads_do_not_change_a_bit() {
     let one = || run(random(&mut rng(7), [16, 37, 131], &autodiff()), fused);
     assert_eq!(with_threads(1, one), with_threads(2, one));
@@ -177,4 +190,39 @@ fn other_dtypes_are_composed() {
     let wide = |x: Tensor<1>| x.cast(FloatDType::F64);
     let y = fused(wide(x), wide(gamma), wide(beta)).cast(FloatDType::F32);
     assert!(difference(&numbers(y), &expected) <= TOLERANCE);
+}
+
+#[cfg(feature = "cube-cpu")]
+mod on_cube {
+    use super::*;
+
+    #[test]
+    fn agrees_with_burn() {
+        // 132 rows are summed in three blocks.
+        for shape in [[1, 1, 5], [3, 5, 7], [2, 37, 128], [3, 44, 33]] {
+            agree(&cube(), |device| random(&mut rng(1), shape, device));
+        }
+        agree(&cube(), |device| random(&mut rng(2), [130, 17], device));
+    }
+
+    #[test]
+    fn takes_views() {
+        check_views(&cube());
+    }
+
+    #[test]
+    fn one_number_standardises_to_zero() {
+        check_one_number(&cube());
+    }
+
+    #[test]
+    fn slopes() {
+        check_slopes(&cube());
+    }
+
+    #[test]
+    fn two_runs_give_the_same_bits() {
+        let one = || run(random(&mut rng(7), [3, 37, 31], &cube()), fused);
+        assert_eq!(one(), one());
+    }
 }

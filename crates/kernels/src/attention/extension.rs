@@ -9,9 +9,15 @@ use burn::backend::{Autodiff, Backend, backend_extension};
 
 /// Backends that have attention without its weights as a tensor. Shapes are those of
 /// [`attention`](crate::attention()).
-#[backend_extension(Flex, Autodiff)]
+#[backend_extension(
+    Flex: cfg(feature = "flex"),
+    Cube: cfg(feature = "cube"),
+    Autodiff,
+    Fusion: cfg(feature = "fusion")
+)]
 pub trait AttentionOps: Backend {
     /// `P v` with `P = softmax(q k^T / sqrt(head_width) + bias)`, head by head.
+    #[fusion(dtype = q, shape = q)]
     fn attention_forward(
         q: FloatTensor<Self>,
         k: FloatTensor<Self>,
@@ -22,6 +28,7 @@ pub trait AttentionOps: Backend {
 
     /// The gradients of `q`, `k` and `v`. With `G` the gradient of the output, `dP = G v^T` and `dS =
     /// P (dP - rowsum(P dP)) / sqrt(head_width)`, they are `dS k`, `dS^T q` and `P^T G`.
+    #[fusion(meta = |q, k, v, _bias, _heads, _gradient| (q.clone(), k.clone(), v.clone()))]
     fn attention_backward(
         q: FloatTensor<Self>,
         k: FloatTensor<Self>,

@@ -4,18 +4,33 @@ use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+#[cfg(feature = "fusion")]
+use burn::backend::fusion::custom::TensorSpec;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Autodiff, Backend, TensorMetadata, backend_extension};
 
 /// Backends that have embedding with a backward pass that is parallel and always adds in one order.
 /// Shapes are those of [`embedding`](crate::embedding()).
-#[backend_extension(Flex, Autodiff)]
+#[backend_extension(
+    Flex: cfg(feature = "flex"),
+    Cube: cfg(feature = "cube"),
+    Autodiff,
+    Fusion: cfg(feature = "fusion")
+)]
 pub trait EmbeddingOps: Backend {
     /// `table[ids]`
+    #[fusion(meta = |table, ids| {
+        let ([_, width], [batch, tokens]) = (table.shape.dims(), ids.shape.dims());
+        TensorSpec::new([batch, tokens, width].into(), table.dtype)
+    })]
     fn embedding_forward(table: FloatTensor<Self>, ids: IntTensor<Self>) -> FloatTensor<Self>;
 
     /// The gradient of a table of `rows` rows: row `r` is the sum of `gradient` where `ids = r`, in
     /// order of position.
+    #[fusion(meta = |gradient, _ids, rows| {
+        let [_, _, width] = gradient.shape.dims();
+        TensorSpec::new([*rows, width].into(), gradient.dtype)
+    })]
     fn embedding_backward(
         gradient: FloatTensor<Self>,
         ids: IntTensor<Self>,

@@ -8,9 +8,15 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, backend_extension};
 
 /// Backends that have layer norm in one pass.
-#[backend_extension(Flex, Autodiff)]
+#[backend_extension(
+    Flex: cfg(feature = "flex"),
+    Cube: cfg(feature = "cube"),
+    Autodiff,
+    Fusion: cfg(feature = "fusion")
+)]
 pub trait LayerNormOps: Backend {
     /// `(x - mean(x)) / sqrt(var(x) + epsilon) gamma + beta` over the last dimension.
+    #[fusion(dtype = x, shape = x)]
     fn layer_norm_forward(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
@@ -19,6 +25,7 @@ pub trait LayerNormOps: Backend {
     ) -> FloatTensor<Self>;
 
     /// `s = x + branch`, and its layer norm.
+    #[fusion(default)]
     fn residual_layer_norm_forward(
         x: FloatTensor<Self>,
         branch: FloatTensor<Self>,
@@ -32,6 +39,7 @@ pub trait LayerNormOps: Backend {
 
     /// The gradients of `x`, `gamma` and `beta`. With `y = (x - mean(x)) / deviation` and `h =
     /// gradient gamma`, that of `x` is `(h - mean(h) - y mean(h y)) / deviation`.
+    #[fusion(meta = |x, gamma, _gradient, _epsilon| (x.clone(), gamma.clone(), gamma.clone()))]
     fn layer_norm_backward(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,

@@ -4,15 +4,25 @@ use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+#[cfg(feature = "fusion")]
+use burn::backend::fusion::custom::TensorSpec;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Autodiff, Backend, TensorMetadata, backend_extension};
 use burn::tensor::Shape;
 
 /// Backends that have linear cross-entropy without the logits as a tensor. Shapes are those of
 /// [`linear_cross_entropy`](crate::linear_cross_entropy()).
-#[backend_extension(Flex, Autodiff)]
+#[backend_extension(
+    Flex: cfg(feature = "flex"),
+    Cube: cfg(feature = "cube"),
+    Autodiff,
+    Fusion: cfg(feature = "fusion")
+)]
 pub trait LinearCrossEntropyOps: Backend {
     /// The loss, `[1]`, and the most probable class of each item, `[items]`.
+    #[fusion(meta = |hidden, _weight, _bias, class| {
+        (TensorSpec::new([1].into(), hidden.dtype), class.clone())
+    })]
     fn linear_cross_entropy_forward(
         hidden: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -25,6 +35,10 @@ pub trait LinearCrossEntropyOps: Backend {
     /// `d weight`, `d^T hidden` and the sum of the rows of `d`.
     ///
     /// Computed in the forward pass they need no logits again: later they are only scaled.
+    #[fusion(meta = |hidden, weight, bias, class| {
+        let loss = TensorSpec::new([1].into(), hidden.dtype);
+        (loss, class.clone(), hidden.clone(), weight.clone(), bias.clone())
+    })]
     fn linear_cross_entropy_with_gradients(
         hidden: FloatTensor<Self>,
         weight: FloatTensor<Self>,

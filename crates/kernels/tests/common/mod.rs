@@ -65,6 +65,12 @@ pub fn autodiff() -> Device {
     Device::flex().autodiff()
 }
 
+/// CubeCL's CPU runtime. It compiles a kernel at its first use, which takes seconds.
+#[cfg(feature = "cube-cpu")]
+pub fn cube() -> Device {
+    Device::cpu().autodiff()
+}
+
 /// The largest difference, relative to the largest number where that is above one.
 pub fn difference(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len());
