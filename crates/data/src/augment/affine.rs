@@ -5,8 +5,10 @@ use image::RgbImage;
 use multiversion::multiversion;
 
 const CHANNELS: usize = 3;
-/// Numbers that a pixel takes in a vector; the fourth means nothing.
+/// Bytes that a pixel takes in a block; the fourth means nothing.
 const LANES: usize = 4;
+/// Pixels that are blended at a time.
+const BLOCK: usize = 32;
 
 /// Bits after the point.
 const POINT: u32 = 16;
@@ -42,15 +44,26 @@ fn sample(picture: &RgbImage, matrix: [f64; 6], fill: [u8; 3]) -> RgbImage {
     // A last digit in which two mathematics libraries differ is rounded away here.
     let m = matrix.map(|value| (value * ONE as f64).round() as i64);
     let (width, height) = picture.dimensions();
-    let source = Source { bytes: picture, width: width.into(), height: height.into(), fill };
-    let mut sampled = Vec::with_capacity(picture.as_raw().len());
-    let mut line = vec![0; CHANNELS * width as usize + 1];
-    for y in 0..i64::from(height) {
-        let start = [m[1] * y + m[2], m[4] * y + m[5]];
-        sample_line(source, start, [m[0], m[3]], &mut line);
-        sampled.extend_from_slice(&line[..CHANNELS * width as usize]);
+    let source = Source {
+        bytes: picture,
+        width: width.into(),
+        height: height.into(),
+        fill: [fill[0], fill[1], fill[2], 0],
+    };
+    let mut sampled = RgbImage::new(width, height);
+    let (pixels, _) = sampled.as_chunks_mut::<CHANNELS>();
+    let mut block = Block::default();
+    for (y, line) in (0..i64::from(height)).zip(pixels.chunks_exact_mut((width as usize).max(1))) {
+        let mut at = [m[1] * y + m[2], m[4] * y + m[5]];
+        for pixels in line.chunks_mut(BLOCK) {
+            block.gather(source, &mut at, [m[0], m[3]], pixels.len());
+            block.blend();
+            for (pixel, lanes) in pixels.iter_mut().zip(&block.blended) {
+                pixel.copy_from_slice(&lanes[..CHANNELS]);
+            }
+        }
     }
-    RgbImage::from_raw(width, height, sampled).expect("as many pixels as the picture has")
+    sampled
 }
 
 /// What is sampled from.
@@ -59,85 +72,101 @@ struct Source<'a> {
     bytes: &'a [u8],
     width: i64,
     height: i64,
-    fill: [u8; 3],
-}
-
-/// Samples at `at`, `at + step`, `at + 2 step`, ...: each across and down, in fixed point. The last
-/// byte of `line` is behind the last pixel and means nothing.
-#[multiversion(targets("x86_64+avx2"))]
-fn sample_line(source: Source, at: [i64; 2], step: [i64; 2], line: &mut [u8]) {
-    let [mut x, mut y] = at;
-    for column in 0..source.width as usize {
-        let (left, top) = (x >> POINT, y >> POINT);
-        // The last pixels of the picture have no byte behind them.
-        let inner = (0..source.width - 1).contains(&left) && (0..source.height - 1).contains(&top);
-        let rows = inner.then(|| source.two_rows(left as usize, top as usize)).flatten();
-        let pixel = match rows {
-            Some([upper, lower]) => {
-                let corners =
-                    [&upper[..LANES], &upper[CHANNELS..], &lower[..LANES], &lower[CHANNELS..]];
-                blend(corners, x, y)
-            }
-            None => source.at_the_edge(x, y),
-        };
-        // The fourth byte is the next pixel's first, which overwrites it.
-        line[CHANNELS * column..][..LANES].copy_from_slice(&pixel);
-        x += step[0];
-        y += step[1];
-    }
+    fill: [u8; LANES],
 }
 
 impl Source<'_> {
-    /// From (`left`, `top`) and from below it on, two pixels and the byte behind them.
+    /// From (`left`, `top`) and from below it on, two pixels and the byte behind them: `None` where
+    /// these are not all in the picture.
     #[inline(always)]
-    fn two_rows(&self, left: usize, top: usize) -> Option<[&[u8; CHANNELS + LANES]; 2]> {
+    fn two_rows(&self, left: i64, top: i64) -> Option<[&[u8; CHANNELS + LANES]; 2]> {
+        if !(0..self.width - 1).contains(&left) || !(0..self.height - 1).contains(&top) {
+            return None;
+        }
         let stride = CHANNELS * self.width as usize;
-        let upper = &self.bytes[top * stride + CHANNELS * left..];
+        let upper = &self.bytes[top as usize * stride + CHANNELS * left as usize..];
         Some([upper.first_chunk()?, upper[stride..].first_chunk()?])
     }
 
-    /// The sample at (`x`, `y`), where some of the four pixels around it may lie outside.
+    /// The pixel at (`left`, `top`), the one to its right, and the two below these; some of them
+    /// may lie outside.
     #[cold]
-    fn at_the_edge(self, x: i64, y: i64) -> [u8; LANES] {
-        let (left, top) = (x >> POINT, y >> POINT);
-        let fill = [self.fill[0], self.fill[1], self.fill[2], 0];
+    fn corners_at_the_edge(self, left: i64, top: i64) -> [[u8; LANES]; 4] {
         let touches = |at: i64, end: i64| (-1..end).contains(&at);
         if !touches(left, self.width) || !touches(top, self.height) {
-            return fill;
+            return [self.fill; 4];
         }
-        let corners = [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(right, lower)| {
+        [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(right, lower)| {
             let (x, y) = (left + right, top + lower);
             if !(0..self.width).contains(&x) || !(0..self.height).contains(&y) {
-                return fill;
+                return self.fill;
             }
             let at = CHANNELS * (y * self.width + x) as usize;
             [self.bytes[at], self.bytes[at + 1], self.bytes[at + 2], 0]
-        });
-        blend([&corners[0], &corners[1], &corners[2], &corners[3]], x, y)
+        })
     }
 }
 
-/// What is at (`x`, `y`) between the pixel to the upper left of it, the one to the right of that,
-/// and the two below these.
-#[inline(always)]
-fn blend(corners: [&[u8]; 4], x: i64, y: i64) -> [u8; LANES] {
-    const WHOLE: u32 = 1 << SHORT;
-    let part = |at: i64| (at & (ONE - 1)) as u32 >> (POINT - SHORT);
-    let (right, lower) = (part(x), part(y));
-    let (left, upper) = (WHOLE - right, WHOLE - lower);
-    let weights = [left * upper, right * upper, left * lower, right * lower];
-    // Written out: `map` of an array is a call, compiled for any processor.
-    let mut sums = [HALF; LANES];
-    for (corner, weight) in corners.into_iter().zip(weights) {
-        for (sum, &value) in sums.iter_mut().zip(corner) {
-            *sum += u32::from(value) * weight;
+/// Some pixels on their way: what is gathered one by one is blended in a vector loop.
+#[derive(Default)]
+struct Block {
+    /// Around each pixel: to the upper left of it, right of that, and the two below these.
+    corners: [[[u8; LANES]; BLOCK]; 4],
+    /// How far each is right of the first corner, in 256 parts.
+    right: [[u16; LANES]; BLOCK],
+    /// How far below it.
+    lower: [[u16; LANES]; BLOCK],
+    blended: [[u8; LANES]; BLOCK],
+}
+
+impl Block {
+    /// Gathers what is around `at`, `at + step`, `at + 2 step`, ...: each across and down, in fixed
+    /// point.
+    fn gather(&mut self, source: Source, at: &mut [i64; 2], step: [i64; 2], count: usize) {
+        let [x, y] = at;
+        for pixel in 0..count.min(BLOCK) {
+            let (left, top) = (*x >> POINT, *y >> POINT);
+            let [first, second, third, fourth] = &mut self.corners;
+            // Each pixel on its own way from the picture to its place: collected in an array, they
+            // would be written and read in pieces of different size, which stalls.
+            if let Some([upper, lower]) = source.two_rows(left, top) {
+                first[pixel].copy_from_slice(&upper[..LANES]);
+                second[pixel].copy_from_slice(&upper[CHANNELS..]);
+                third[pixel].copy_from_slice(&lower[..LANES]);
+                fourth[pixel].copy_from_slice(&lower[CHANNELS..]);
+            } else {
+                [first[pixel], second[pixel], third[pixel], fourth[pixel]] =
+                    source.corners_at_the_edge(left, top);
+            }
+            let part = |at: i64| (at & (ONE - 1)) as u16 >> (POINT - SHORT);
+            self.right[pixel] = [part(*x); LANES];
+            self.lower[pixel] = [part(*y); LANES];
+            *x += step[0];
+            *y += step[1];
         }
     }
-    let mut blended = [0; LANES];
-    for (lane, sum) in blended.iter_mut().zip(sums) {
-        *lane = (sum >> (2 * SHORT)) as u8;
+
+    fn blend(&mut self) {
+        let [first, second, third, fourth] = &self.corners;
+        let corners = [first, second, third, fourth].map(|all| all.as_flattened());
+        let (right, lower) = (self.right.as_flattened(), self.lower.as_flattened());
+        blend(corners, right, lower, self.blended.as_flattened_mut());
     }
-    blended
+}
+
+/// What is between four corners, `right` and `lower` of 256 parts away from the first, byte by byte.
+#[multiversion(targets("x86_64+avx2"))]
+fn blend(corners: [&[u8]; 4], right: &[u16], lower: &[u16], blended: &mut [u8]) {
+    const WHOLE: u32 = 1 << SHORT;
+    let [first, second, third, fourth] = corners;
+    let corners = first.iter().zip(second).zip(third.iter().zip(fourth));
+    for (((corners, &right), &lower), byte) in corners.zip(right).zip(lower).zip(blended) {
+        let ((&first, &second), (&third, &fourth)) = corners;
+        let (right, lower) = (u32::from(right), u32::from(lower));
+        let between = |a: u8, b: u8| u32::from(a) * (WHOLE - right) + u32::from(b) * right;
+        let (above, below) = (between(first, second), between(third, fourth));
+        *byte = ((above * (WHOLE - lower) + below * lower + HALF) >> (2 * SHORT)) as u8;
+    }
 }
 
 #[cfg(test)]
