@@ -22,5 +22,6 @@ pub mod record;
 pub mod shards;
 mod split;
 mod table;
+pub mod tasks;
 pub mod tokenizer;
 mod wordpiece;
