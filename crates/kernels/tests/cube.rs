@@ -133,8 +133,7 @@ fn expected(sizes: &Sizes, class: &[i64]) -> ([Vec<f64>; 4], Vec<i64>) {
 
 #[test]
 fn cube_cross_entropy_agrees_with_its_definition() {
-    // The last is two chunks of logits.
-    for (items, width, classes) in [(1, 1, 1), (3, 5, 2), (7, 12, 129), (5, 2, 1 << 22)] {
+    for (items, width, classes) in [(1, 1, 1), (3, 5, 2), (7, 12, 129)] {
         let rng = &mut rng(6);
         let class: Vec<i64> = (0..items).map(|_| rng.random_range(0..classes as i64)).collect();
         let sizes = Sizes { items, width, classes };

@@ -30,11 +30,7 @@ impl LinearCrossEntropyOps for CubeBackend {
         bias: FloatTensor<Self>,
         class: IntTensor<Self>,
     ) -> (FloatTensor<Self>, IntTensor<Self>) {
-        let pass = Pass::new(&hidden, bias, class);
-        for first in pass.chunks() {
-            pass.softmax(pass.logits(&hidden, &weight, first), first, false);
-        }
-        pass.finish()
+        forward(Pass::new(&hidden, bias, class, LOGITS), hidden, weight)
     }
 
     fn linear_cross_entropy_with_gradients(
@@ -44,25 +40,41 @@ impl LinearCrossEntropyOps for CubeBackend {
         class: IntTensor<Self>,
     ) -> (FloatTensor<Self>, IntTensor<Self>, FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>)
     {
-        let pass = Pass::new(&hidden, bias, class);
-        let mut dhidden = Vec::new();
-        let mut sums: Option<[CubeTensor; 2]> = None;
-        for first in pass.chunks() {
-            let d = pass.softmax(pass.logits(&hidden, &weight, first), first, true);
-            dhidden.push(Ops::float_matmul(d.clone(), weight.clone()));
-            let rows = pass.rows(&hidden, first);
-            let dweight = Ops::float_matmul(Ops::float_transpose(d.clone()), rows);
-            let dbias = Ops::float_sum_dim(d, 0);
-            sums = Some(match sums {
-                None => [dweight, dbias],
-                Some([w, b]) => [Ops::float_add(w, dweight), Ops::float_add(b, dbias)],
-            });
-        }
-        let [dweight, dbias] = sums.expect("at least one item");
-        let dbias = Ops::float_reshape(dbias, [pass.classes].into());
-        let (loss, best) = pass.finish();
-        (loss, best, Ops::float_cat(dhidden, 0), dweight, dbias)
+        with_gradients(Pass::new(&hidden, bias, class, LOGITS), hidden, weight)
     }
+}
+
+/// The mean loss and the best classes.
+fn forward(pass: Pass, hidden: CubeTensor, weight: CubeTensor) -> (CubeTensor, CubeTensor) {
+    for first in pass.chunks() {
+        pass.softmax(pass.logits(&hidden, &weight, first), first, false);
+    }
+    pass.finish()
+}
+
+/// As [`forward`], with the gradients of hidden states, weight and bias.
+fn with_gradients(
+    pass: Pass,
+    hidden: CubeTensor,
+    weight: CubeTensor,
+) -> (CubeTensor, CubeTensor, CubeTensor, CubeTensor, CubeTensor) {
+    let mut dhidden = Vec::new();
+    let mut sums: Option<[CubeTensor; 2]> = None;
+    for first in pass.chunks() {
+        let d = pass.softmax(pass.logits(&hidden, &weight, first), first, true);
+        dhidden.push(Ops::float_matmul(d.clone(), weight.clone()));
+        let rows = pass.rows(&hidden, first);
+        let dweight = Ops::float_matmul(Ops::float_transpose(d.clone()), rows);
+        let dbias = Ops::float_sum_dim(d, 0);
+        sums = Some(match sums {
+            None => [dweight, dbias],
+            Some([w, b]) => [Ops::float_add(w, dweight), Ops::float_add(b, dbias)],
+        });
+    }
+    let [dweight, dbias] = sums.expect("at least one item");
+    let dbias = Ops::float_reshape(dbias, [pass.classes].into());
+    let (loss, best) = pass.finish();
+    (loss, best, Ops::float_cat(dhidden, 0), dweight, dbias)
 }
 
 /// What one pass over the items reads and writes beside the products.
@@ -80,7 +92,8 @@ struct Pass {
 }
 
 impl Pass {
-    fn new(hidden: &CubeTensor, bias: CubeTensor, class: CubeTensor) -> Self {
+    /// `most` is how many logits may exist at once.
+    fn new(hidden: &CubeTensor, bias: CubeTensor, class: CubeTensor, most: usize) -> Self {
         let [items, _] = hidden.shape().dims();
         let [classes] = bias.shape().dims();
         let mut best = empty(hidden, [items]);
@@ -89,7 +102,7 @@ impl Pass {
         Self {
             items,
             classes,
-            chunk: (LOGITS / classes).clamp(1, items),
+            chunk: (most / classes).clamp(1, items),
             bias: into_contiguous(bias),
             integer: class.dtype,
             class: into_contiguous(cast(class, DType::I32)),
@@ -210,6 +223,83 @@ fn softmax(
             let expected = select(column == target, 1.0f32, 0.0f32);
             logits[start + column] = (weight - expected) * share;
             column += units;
+        }
+    }
+}
+
+#[cfg(all(test, feature = "cube-cpu", not(feature = "fusion")))]
+mod tests {
+    use burn::backend::DispatchTensorKind;
+    use burn::backend::ops::IntTensorOps;
+    use burn::tensor::{Device, Int, Tensor, TensorData};
+
+    use super::*;
+
+    /// Products of two numbers summed in another order.
+    const TOLERANCE: f32 = 1e-6;
+
+    fn float<const D: usize>(tensor: Tensor<D>) -> CubeTensor {
+        match tensor.into_dispatch().kind {
+            DispatchTensorKind::Cube(tensor) => tensor.float(),
+            _ => unreachable!("tensors of this test are on CubeCL's CPU runtime"),
+        }
+    }
+
+    fn int<const D: usize>(tensor: Tensor<D, Int>) -> CubeTensor {
+        match tensor.into_dispatch().kind {
+            DispatchTensorKind::Cube(tensor) => tensor.int(),
+            _ => unreachable!("tensors of this test are on CubeCL's CPU runtime"),
+        }
+    }
+
+    fn numbers(tensor: CubeTensor) -> Vec<f32> {
+        let data = burn_cubecl::cubecl::future::block_on(Ops::float_into_data(tensor)).unwrap();
+        data.iter::<f32>().collect()
+    }
+
+    fn places(tensor: CubeTensor) -> Vec<i32> {
+        let data = burn_cubecl::cubecl::future::block_on(Ops::int_into_data(tensor)).unwrap();
+        data.iter::<i32>().collect()
+    }
+
+    /// The same five items whose logits exist `most` at a time.
+    fn run(most: usize) -> (Vec<Vec<f32>>, Vec<i32>) {
+        const SHAPE: [usize; 3] = [5, 3, 7];
+        let device = Device::cpu();
+        let wave = |count: usize, step: usize| -> Vec<f32> {
+            (0..count).map(|i| (i * step % 17) as f32 / 8.0 - 1.0).collect()
+        };
+        let [items, width, classes] = SHAPE;
+        let matrix = |rows: usize, step| {
+            let numbers = TensorData::new(wave(rows * width, step), [rows, width]);
+            float(Tensor::<2>::from_data(numbers, &device))
+        };
+        let (hidden, weight) = (matrix(items, 5), matrix(classes, 11));
+        let bias = Tensor::<1>::from_data(TensorData::new(wave(classes, 3), [classes]), &device);
+        let class = Tensor::<1, Int>::from_ints([6, 0, 3, 3, 1], &device);
+        let (bias, class) = (float(bias), int(class));
+        let pass = || Pass::new(&hidden, bias.clone(), class.clone(), most);
+        let (alone, alone_best) = forward(pass(), hidden.clone(), weight.clone());
+        let (loss, best, dhidden, dweight, dbias) =
+            with_gradients(pass(), hidden.clone(), weight.clone());
+        let (best, alone_best) = (places(best), places(alone_best));
+        assert_eq!(alone_best, best);
+        ([alone, loss, dhidden, dweight, dbias].map(numbers).into(), best)
+    }
+
+    #[test]
+    fn chunks_change_nothing() {
+        // All at once; two items, two and one; one after the other.
+        let (expected, best) = run(LOGITS);
+        for most in [14, 7, 1] {
+            let (found, found_best) = run(most);
+            assert_eq!(found_best, best);
+            for (found, expected) in found.iter().zip(&expected) {
+                assert_eq!(found.len(), expected.len());
+                for (found, expected) in found.iter().zip(expected) {
+                    assert!((found - expected).abs() <= TOLERANCE, "{found} for {expected}");
+                }
+            }
         }
     }
 }
