@@ -2,6 +2,7 @@
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
+use std::sync::Once;
 
 use rayon::prelude::*;
 
@@ -159,7 +160,14 @@ pub unsafe fn add_product(shape: [usize; 3], a: View, b: View, out: View) {
     unsafe { multiply(shape, 1.0, a, b, out, true) };
 }
 
+/// `gemm` reads `b` where it is if `a` has at most 32 rows. A weight's rows lie kilobytes apart, which the
+/// processor does not fetch ahead, and reading them so costs more than packing them: BERT-base embeds one
+/// caption of 32 tokens a quarter slower. The threshold is `gemm`'s for the whole process; no bit
+/// depends on it.
+static PACK_ALWAYS: Once = Once::new();
+
 unsafe fn multiply([m, n, k]: [usize; 3], scale: f32, a: View, b: View, out: View, add: bool) {
+    PACK_ALWAYS.call_once(|| gemm::set_lhs_packing_threshold_single_thread(0));
     // SAFETY: the caller's.
     unsafe {
         gemm::gemm(
