@@ -153,7 +153,7 @@ fn layers(criterion: &mut Criterion) {
         let inputs = |device: &Device| {
             (
                 parameter(shape, device),
-                parameter([width, hidden], device) * 0.05,
+                parameter([width, hidden], device),
                 parameter([hidden], device),
             )
         };
