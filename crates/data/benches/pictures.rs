@@ -13,6 +13,9 @@ use weft_data::augment::{Augment, Operation};
 use weft_data::decode::decode;
 use weft_data::preprocess::Preprocess;
 use weft_data::random::addressed;
+use weft_data::scenes::split::Split;
+use weft_data::scenes::world::Scene;
+use weft_data::scenes::{Scenes, ScenesConfig};
 
 const SIZE: usize = 224;
 
@@ -66,5 +69,40 @@ fn pictures(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, pictures);
+/// A scene drawn at 128 px, beside an emoji's PNG of 72 px decoded.
+fn scenes(criterion: &mut Criterion) {
+    let emoji = weft_data::emoji::open(0).unwrap();
+    let files: Vec<Vec<u8>> =
+        emoji.splits["val"].iter().map(|r| r.picture.read().unwrap()).collect();
+    let scenes = Scenes::new(&ScenesConfig::default()).unwrap();
+    let drawn: Vec<Scene> = (0..100).map(|index| scenes.scene(Split::Train, index)).collect();
+    let mut group = criterion.benchmark_group("scenes");
+    let mut at = 0;
+    group.bench_function("decode an emoji", |bench| {
+        bench.iter(|| {
+            at += 1;
+            decode(black_box(&files[at % files.len()]), "").unwrap()
+        });
+    });
+    let mut memory = vec![];
+    group.bench_function("draw", |bench| {
+        bench.iter(|| {
+            at += 1;
+            let picture = scenes.stage.draw(&drawn[at % drawn.len()], std::mem::take(&mut memory));
+            memory = picture.into_raw();
+        });
+    });
+    let mut index = 0;
+    group.bench_function("compose and describe", |bench| {
+        bench.iter(|| {
+            index += 1;
+            scenes.record(Split::Train, index)
+        });
+    });
+    group.bench_function("open", |bench| {
+        bench.iter(|| weft_data::scenes::open(&ScenesConfig::default()).unwrap());
+    });
+}
+
+criterion_group!(benches, pictures, scenes);
 criterion_main!(benches);

@@ -1,5 +1,7 @@
 //! What a trainer takes one step with, in host memory.
 
+use crate::record::Label;
+
 /// `B` pictures with one caption each. Every batch of a run has the same shapes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
@@ -29,6 +31,10 @@ pub struct Batch {
     pub tokens: usize,
     /// The captions that were drawn, `[B]`.
     pub captions: Vec<String>,
+    /// The other pictures, as `images`, where captions are about two; empty otherwise.
+    pub others: Vec<f32>,
+    /// What a task asks, `[B]`; empty where nothing is asked.
+    pub labels: Vec<Label>,
 }
 
 impl Batch {

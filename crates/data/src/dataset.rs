@@ -8,13 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{DataError, Ledger};
 use crate::record::Record;
-use crate::{emoji, folder, karpathy, shards, split, table};
+use crate::scenes::ScenesConfig;
+use crate::{emoji, folder, karpathy, scenes, shards, split, table};
 
 /// Where pictures and captions come from, and how they are split.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct SourceConfig {
-    /// `emoji` (built in), or a path: a folder, a `.jsonl`, `.csv` or `.tsv` file, a `.tar` file or
+    /// `emoji` or `scenes` (built in), or a path: a folder, a `.jsonl`, `.csv` or `.tsv` file, a `.tar` file or
     /// a pattern of them such as `shards-{000..009}.tar`, or a Karpathy split file (`.json`).
     pub source: String,
     /// Root of the picture paths in a JSONL, CSV or Karpathy file; by default the file's own folder.
@@ -29,6 +30,8 @@ pub struct SourceConfig {
     pub test_fraction: f64,
     /// A split is a function of this and the records' keys.
     pub split_seed: u64,
+    /// For the source `scenes`: which scenes there are.
+    pub scenes: ScenesConfig,
 }
 
 impl Default for SourceConfig {
@@ -42,6 +45,7 @@ impl Default for SourceConfig {
             val_fraction: 0.05,
             test_fraction: 0.05,
             split_seed: 0,
+            scenes: ScenesConfig::default(),
         }
     }
 }
@@ -117,6 +121,9 @@ pub fn open(config: &SourceConfig) -> Result<Dataset, DataError> {
     if config.source == emoji::NAME {
         return emoji::open(config.split_seed);
     }
+    if config.source == scenes::NAME {
+        return scenes::open(&config.scenes);
+    }
     let gathered = gather(config)?;
     if gathered.seen > 0 {
         gathered.ledger.check(config.bad_budget, gathered.seen)?;
@@ -156,8 +163,10 @@ fn gather(config: &SourceConfig) -> Result<Gathered, DataError> {
         Some("json") => karpathy::read(path, config),
         _ => Err(DataError::NotFound {
             looked_for: format!(
-                "a data set: \"{}\", a folder, or a .jsonl, .csv, .tsv, .tar or Karpathy .json file",
-                emoji::NAME
+                "a data set: \"{}\", \"{}\", a folder, or a .jsonl, .csv, .tsv, .tar or Karpathy \
+                 .json file",
+                emoji::NAME,
+                scenes::NAME
             ),
             found: format!("the file {}, which is none of them", path.display()),
         }),
@@ -189,7 +198,12 @@ fn nothing_at(path: &Path) -> DataError {
             names.join(", ")
         ),
     };
-    let looked_for = format!("the data set \"{}\" (or \"{}\")", path.display(), emoji::NAME);
+    let looked_for = format!(
+        "the data set \"{}\" (or \"{}\", \"{}\")",
+        path.display(),
+        emoji::NAME,
+        scenes::NAME
+    );
     DataError::NotFound { looked_for, found }
 }
 

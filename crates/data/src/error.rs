@@ -26,6 +26,18 @@ pub enum Cause {
     InvalidUtf8,
     /// A line or an entry that does not parse as a record.
     MalformedRecord,
+    /// A question or a statement is missing, empty or white space.
+    EmptyText,
+    /// A question of a split with answers has none.
+    MissingAnswer,
+    /// An answer that is none of those that there are.
+    UnknownAnswer,
+    /// A label that is none of those that there are.
+    UnknownLabel,
+    /// A name or a number of something that the file it belongs to lacks.
+    UnknownReference,
+    /// A rectangle that is inverted, empty or outside its picture.
+    BadRegion,
 }
 
 impl fmt::Display for Cause {
@@ -39,6 +51,12 @@ impl fmt::Display for Cause {
             Cause::DuplicateKey => "duplicate key",
             Cause::InvalidUtf8 => "invalid UTF-8",
             Cause::MalformedRecord => "malformed record",
+            Cause::EmptyText => "empty text",
+            Cause::MissingAnswer => "missing answer",
+            Cause::UnknownAnswer => "unknown answer",
+            Cause::UnknownLabel => "unknown label",
+            Cause::UnknownReference => "unknown reference",
+            Cause::BadRegion => "bad region",
         })
     }
 }

@@ -106,7 +106,7 @@ fn record(key: String, files: Files, gathered: &mut Gathered) -> Result<Record, 
         let detail = "expected a caption on each line, found none".to_string();
         return Err(bad(Cause::EmptyCaption, &text, detail));
     }
-    Ok(Record { key, captions, picture: Picture::File(picture), annotations: BTreeMap::new() })
+    Ok(Record::new(key, captions, Picture::File(picture)))
 }
 
 /// The path below `root`, without its extension, with `/` on every system.

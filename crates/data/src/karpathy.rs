@@ -112,7 +112,6 @@ fn record(
     let id = image.cocoid.or(image.imgid);
     let annotations: BTreeMap<String, String> =
         id.map(|id| ("image_id".to_string(), id.to_string())).into_iter().collect();
-    let record =
-        Record { key: name.to_string(), captions, picture: Picture::File(picture), annotations };
+    let record = Record::new(name, captions, Picture::File(picture)).annotated(annotations);
     Ok((split.to_string(), record))
 }

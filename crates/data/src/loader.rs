@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::batch::Batch;
 use crate::error::{BadRecord, DataError, Ledger};
 use crate::ordered::Ordered;
-use crate::pipeline::{Item, Pipeline, shuffled_partners};
+use crate::pipeline::{Item, Pipeline, Pixels, shuffled_partners};
 use crate::random::addressed;
 use crate::record::Record;
 
@@ -152,10 +152,7 @@ struct Built {
 /// A batch in the making.
 struct Drawn {
     items: Vec<Item>,
-    /// `[B, 3, S, S]`, as far as it has come.
-    images: Vec<f32>,
-    /// What the last picture was decoded in.
-    memory: Vec<u8>,
+    pixels: Pixels,
     bad: Vec<BadRecord>,
 }
 
@@ -182,8 +179,10 @@ impl Builder {
         let size = self.pipeline.preprocess.size;
         let mut drawn = Drawn {
             items: Vec::with_capacity(chosen.len()),
-            images: Vec::with_capacity(chosen.len() * 3 * size * size),
-            memory: Vec::new(),
+            pixels: Pixels {
+                images: Vec::with_capacity(chosen.len() * 3 * size * size),
+                ..Pixels::default()
+            },
             bad: Vec::new(),
         };
         for &index in chosen {
@@ -201,7 +200,7 @@ impl Builder {
                 return Some(Built { batch: Err(DataError::Budget(problem)), bad: drawn.bad });
             }
         }
-        let batch = self.pipeline.collate(drawn.items, drawn.images, step, epoch);
+        let batch = self.pipeline.collate(drawn.items, drawn.pixels, step, epoch);
         Some(Built { batch: Ok(batch), bad: drawn.bad })
     }
 
@@ -209,8 +208,8 @@ impl Builder {
     fn draw(&self, index: usize, epoch: u64, drawn: &mut Drawn) -> bool {
         let caption_of = self.partners.as_ref().map_or(index, |partners| partners[index]);
         let (record, caption_of) = (&self.records[index], &self.records[caption_of]);
-        let Drawn { items, images, memory, bad } = drawn;
-        match self.pipeline.item(record, caption_of, epoch, images, memory) {
+        let Drawn { items, pixels, bad } = drawn;
+        match self.pipeline.item(record, caption_of, epoch, pixels) {
             Ok(item) => items.push(item),
             Err(record) => {
                 bad.push(record);

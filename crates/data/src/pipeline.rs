@@ -8,15 +8,15 @@ use std::sync::Arc;
 use image::RgbImage;
 use rand::RngExt;
 use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
 
 use crate::augment::Augment;
 use crate::batch::Batch;
-use crate::decode::decode_in;
 use crate::error::{BadRecord, Cause, DataError};
 use crate::mask::MaskConfig;
 use crate::preprocess::Preprocess;
 use crate::random::addressed;
-use crate::record::{Picture, Record};
+use crate::record::{Label, Picture, Record, name};
 use crate::tokenizer::Tokenizer;
 
 /// How records become items.
@@ -48,6 +48,17 @@ pub struct Item {
     pub padding: Vec<bool>,
     pub text_mask: Vec<bool>,
     pub caption: String,
+    pub label: Option<Label>,
+}
+
+/// The pictures of a batch in the making, each `[3, size, size]` behind the one before.
+#[derive(Debug, Default)]
+pub struct Pixels {
+    pub images: Vec<f32>,
+    /// Of records about two pictures the second ones.
+    pub others: Vec<f32>,
+    /// What the last picture was decoded in, to be used again.
+    pub memory: Vec<u8>,
 }
 
 impl Pipeline {
@@ -104,15 +115,13 @@ impl Pipeline {
     /// Makes the item that training sees of `record` in `epoch`, with a caption drawn from those
     /// of `caption_of`: the same record, but for [`Pipeline::shuffle_pairs`].
     ///
-    /// Its picture, `[3, size, size]`, goes behind what `images` holds already; of a bad record
-    /// nothing does. `memory` is what the last picture was decoded in, to be used again.
+    /// Its pictures go behind what `pixels` holds already; of a bad record nothing does.
     pub fn item(
         &self,
         record: &Record,
         caption_of: &Record,
         epoch: u64,
-        images: &mut Vec<f32>,
-        memory: &mut Vec<u8>,
+        pixels: &mut Pixels,
     ) -> Result<Item, BadRecord> {
         let random = |purpose| addressed(self.seed, epoch, &record.key, purpose);
 
@@ -123,7 +132,7 @@ impl Pipeline {
         };
         let bad_caption = |cause, detail| BadRecord {
             cause,
-            origin: format!("{} (captions of {})", origin(caption_of), caption_of.key),
+            origin: format!("{} (captions of {})", caption_of.picture_name(), caption_of.key),
             detail,
         };
         if caption.trim().is_empty() {
@@ -136,13 +145,12 @@ impl Pipeline {
             .map_err(|error| bad_caption(Cause::MalformedRecord, error.to_string()))?;
         let (masked, chosen) = self.mask.text(&encoding, &self.tokenizer, &mut random("text-mask"));
 
-        let picture = read(record, std::mem::take(memory))?;
-        let seen = match &self.augment {
-            Some(augment) => augment.apply(&picture, self.preprocess.size, &mut random("augment")),
-            None => self.preprocess.pixels(&picture),
-        };
-        self.preprocess.append_normalised(&seen, images);
-        *memory = picture.into_raw();
+        let first = self.seen(record, &record.picture, random("augment"), &mut pixels.memory)?;
+        if let Some(other) = &record.other {
+            let other = self.seen(record, other, random("augment-other"), &mut pixels.memory)?;
+            self.preprocess.append_normalised(&other, &mut pixels.others);
+        }
+        self.preprocess.append_normalised(&first, &mut pixels.images);
         let (ids, padding) = self.padded(&encoding.ids);
         let mut text_mask = chosen;
         text_mask.resize(self.max_tokens, false);
@@ -154,18 +162,37 @@ impl Pipeline {
             padding,
             text_mask,
             caption: caption.to_owned(),
+            label: record.label.clone(),
         })
     }
 
-    /// Puts items next to each other, with their pictures `[B, 3, size, size]`.
-    pub fn collate(&self, items: Vec<Item>, images: Vec<f32>, step: u64, epoch: u64) -> Batch {
+    /// `picture` of `record` as training sees it, decoded in `memory`.
+    fn seen(
+        &self,
+        record: &Record,
+        picture: &Picture,
+        mut random: ChaCha8Rng,
+        memory: &mut Vec<u8>,
+    ) -> Result<RgbImage, BadRecord> {
+        let picture = read(record, picture, std::mem::take(memory))?;
+        let seen = match &self.augment {
+            Some(augment) => augment.apply(&picture, self.preprocess.size, &mut random),
+            None => self.preprocess.pixels(&picture),
+        };
+        *memory = picture.into_raw();
+        Ok(seen)
+    }
+
+    /// Puts items next to each other, with their pictures.
+    pub fn collate(&self, items: Vec<Item>, pixels: Pixels, step: u64, epoch: u64) -> Batch {
         let patches = self.grid().iter().product();
         let (count, tokens) = (items.len(), self.max_tokens);
         let mut batch = Batch {
             step,
             epoch,
             keys: Vec::with_capacity(count),
-            images,
+            images: pixels.images,
+            others: pixels.others,
             image_size: self.preprocess.size,
             image_mask: Vec::with_capacity(count * patches),
             patches,
@@ -175,6 +202,7 @@ impl Pipeline {
             text_mask: Vec::with_capacity(count * tokens),
             tokens,
             captions: Vec::with_capacity(count),
+            labels: Vec::new(),
         };
         for item in items {
             batch.keys.push(item.key);
@@ -184,13 +212,24 @@ impl Pipeline {
             batch.padding.extend(item.padding);
             batch.text_mask.extend(item.text_mask);
             batch.captions.push(item.caption);
+            batch.labels.extend(item.label);
         }
         batch
     }
 
     /// The picture of `record` as evaluation sees it, `[3, size, size]`.
     pub fn picture(&self, record: &Record) -> Result<Vec<f32>, BadRecord> {
-        Ok(self.preprocess.apply(&read(record, Vec::new())?))
+        Ok(self.preprocess.apply(&read(record, &record.picture, Vec::new())?))
+    }
+
+    /// The other picture of `record`, which has one, as evaluation sees it, `[3, size, size]`.
+    pub fn other_picture(&self, record: &Record) -> Result<Vec<f32>, BadRecord> {
+        let other = record.other.as_ref().ok_or_else(|| BadRecord {
+            cause: Cause::MissingFile,
+            origin: record.key.clone(),
+            detail: "expected two pictures, found one".into(),
+        })?;
+        Ok(self.preprocess.apply(&read(record, other, Vec::new())?))
     }
 
     /// The token ids of `caption` and where there are none, both `[max_tokens]`.
@@ -218,15 +257,6 @@ pub(crate) fn shuffled_partners(count: usize, seed: u64) -> Vec<usize> {
     partners
 }
 
-fn read(record: &Record, memory: Vec<u8>) -> Result<RgbImage, BadRecord> {
-    decode_in(&record.picture.read()?, &origin(record), memory)
-}
-
-/// Where the picture of `record` is; by its key where it is in the program, because bad records
-/// are told apart by their origin.
-fn origin(record: &Record) -> String {
-    match record.picture {
-        Picture::Embedded(_) => format!("embedded picture {}", record.key),
-        _ => record.picture.origin(),
-    }
+fn read(record: &Record, picture: &Picture, memory: Vec<u8>) -> Result<RgbImage, BadRecord> {
+    picture.decode(&name(&record.key, picture), memory)
 }

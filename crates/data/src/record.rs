@@ -5,9 +5,14 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
 
-use crate::error::{BadRecord, Cause};
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use image::{ExtendedColorType, ImageEncoder, RgbImage, imageops};
 
-/// Where the encoded bytes of a picture are.
+use crate::decode::decode_in;
+use crate::error::{BadRecord, Cause};
+use crate::scenes::render::Drawn;
+
+/// Where the encoded bytes of a picture are, or what draws it.
 #[derive(Debug, Clone)]
 pub enum Picture {
     /// In the program itself.
@@ -20,6 +25,14 @@ pub enum Picture {
         offset: u64,
         len: u64,
     },
+    /// A part of a picture: left, top, width and height in pixels of the picture when it is
+    /// upright.
+    Cropped {
+        whole: Box<Picture>,
+        region: [u32; 4],
+    },
+    /// Drawn when it is asked for.
+    Generated(Drawn),
 }
 
 /// A picture and the captions that are true of it.
@@ -32,6 +45,44 @@ pub struct Record {
     pub picture: Picture,
     /// What else the data set says of the picture (concept, group, skin tone, ...).
     pub annotations: BTreeMap<String, String>,
+    /// The other picture, where the caption is about two.
+    pub other: Option<Picture>,
+    /// What a task asks of the record.
+    pub label: Option<Label>,
+}
+
+/// What a model is to say of a picture and its caption.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Label {
+    /// Classes, with how right each is, from 0 to 1; none where no class is right.
+    Classes(Vec<(usize, f32)>),
+    /// Where the thing is that the caption refers to: left, top, width and height as fractions of
+    /// the picture's.
+    Region([f32; 4]),
+}
+
+impl Record {
+    /// A picture with its captions, and nothing else said of it.
+    pub fn new(key: impl Into<String>, captions: Vec<String>, picture: Picture) -> Self {
+        let (key, annotations) = (key.into(), BTreeMap::new());
+        Record { key, captions, picture, annotations, other: None, label: None }
+    }
+
+    /// What tells its picture from others of the data set.
+    pub fn picture_name(&self) -> String {
+        name(&self.key, &self.picture)
+    }
+
+    /// What tells its other picture, if it has one, from others of the data set.
+    pub fn other_name(&self) -> Option<String> {
+        // A key may stand for both, so the second says that it is.
+        self.other.as_ref().map(|other| format!("{}, second", name(&self.key, other)))
+    }
+
+    /// With what else the data set says of the picture.
+    pub fn annotated(self, annotations: BTreeMap<String, String>) -> Self {
+        Record { annotations, ..self }
+    }
 }
 
 impl Picture {
@@ -39,14 +90,28 @@ impl Picture {
     pub fn origin(&self) -> String {
         match self {
             Picture::Embedded(_) => "embedded picture".into(),
+            Picture::Generated(_) => "generated picture".into(),
             Picture::File(path) => path.display().to_string(),
             Picture::InArchive { archive, entry, .. } => {
                 format!("{}:{entry}", archive.display())
             }
+            Picture::Cropped { whole, region: [x, y, width, height] } => {
+                format!("{} ({width} x {height} at {x}, {y})", whole.origin())
+            }
         }
     }
 
-    /// Reads the encoded bytes.
+    /// The upright RGB picture, in `memory` that another one had where it can be used.
+    /// [`RgbImage::into_raw`] gives it back. `origin` says in errors where the picture is.
+    pub fn decode(&self, origin: &str, memory: Vec<u8>) -> Result<RgbImage, BadRecord> {
+        match self {
+            Picture::Generated(drawn) => Ok(drawn.draw(memory)),
+            Picture::Cropped { whole, region } => crop(whole, *region, origin),
+            stored => decode_in(&stored.read()?, origin, memory),
+        }
+    }
+
+    /// Reads the encoded bytes; of a part of a picture or a generated one, makes a PNG.
     pub fn read(&self) -> Result<Vec<u8>, BadRecord> {
         let missing = |error: std::io::Error| BadRecord {
             cause: Cause::MissingFile,
@@ -55,6 +120,9 @@ impl Picture {
         };
         match self {
             Picture::Embedded(bytes) => Ok(bytes.to_vec()),
+            Picture::Cropped { .. } | Picture::Generated(_) => {
+                png(&self.decode(&self.origin(), Vec::new())?, &self.origin())
+            }
             Picture::File(path) => std::fs::read(path).map_err(missing),
             Picture::InArchive { archive, offset, len, .. } => {
                 let mut file = File::open(archive).map_err(missing)?;
@@ -69,4 +137,39 @@ impl Picture {
             }
         }
     }
+}
+
+/// Where `picture` is; by its record's key where it is in the program or drawn.
+pub(crate) fn name(key: &str, picture: &Picture) -> String {
+    match picture {
+        Picture::Embedded(_) | Picture::Generated(_) => format!("{} {key}", picture.origin()),
+        _ => picture.origin(),
+    }
+}
+
+fn crop(whole: &Picture, region: [u32; 4], origin: &str) -> Result<RgbImage, BadRecord> {
+    let picture = whole.decode(&whole.origin(), Vec::new())?;
+    let [x, y, width, height] = region;
+    let inside = |start: u32, length: u32, limit: u32| {
+        length > 0 && start.checked_add(length).is_some_and(|end| end <= limit)
+    };
+    if !inside(x, width, picture.width()) || !inside(y, height, picture.height()) {
+        let size = format!("{} x {}", picture.width(), picture.height());
+        let detail = format!("expected a part of a picture of {size} pixels");
+        return Err(BadRecord { cause: Cause::BadRegion, origin: origin.into(), detail });
+    }
+    Ok(imageops::crop_imm(&picture, x, y, width, height).to_image())
+}
+
+/// For a page or a shard: size counts for little.
+fn png(picture: &RgbImage, origin: &str) -> Result<Vec<u8>, BadRecord> {
+    let mut png = Vec::new();
+    PngEncoder::new_with_quality(&mut png, CompressionType::Fast, FilterType::Adaptive)
+        .write_image(picture, picture.width(), picture.height(), ExtendedColorType::Rgb8)
+        .map_err(|error| BadRecord {
+            cause: Cause::BrokenPicture,
+            origin: origin.into(),
+            detail: format!("expected a picture that a PNG can hold: {error}"),
+        })?;
+    Ok(png)
 }

@@ -4,7 +4,7 @@
 //! A shard's headers are scanned once and the captions read then. Of a picture only its place in
 //! the shard is kept.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -209,7 +209,7 @@ impl Scan {
             let origin = format!("{origin} (others kept)");
             self.bad.push(BadRecord { cause: Cause::EmptyCaption, origin, detail });
         }
-        Ok(Record { key: sample.key, captions, picture, annotations: BTreeMap::new() })
+        Ok(Record::new(sample.key, captions, picture))
     }
 
     fn json_captions(&mut self, json: &str, column: &str) -> Result<Vec<String>, (Cause, String)> {

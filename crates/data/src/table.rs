@@ -3,7 +3,7 @@
 //! Rows with the same picture are one record with several captions. The key is the `key` column
 //! where there is one, else the picture's path as the table has it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -232,12 +232,8 @@ impl<'a> Merger<'a> {
             None => {
                 self.by_key.insert(key.clone(), self.images.len());
                 self.images.push(image);
-                self.gathered.records.push(Record {
-                    key,
-                    captions,
-                    picture: Picture::File(picture),
-                    annotations: BTreeMap::new(),
-                });
+                let record = Record::new(key, captions, Picture::File(picture));
+                self.gathered.records.push(record);
             }
         }
         Ok(())

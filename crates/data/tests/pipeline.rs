@@ -5,7 +5,7 @@ mod common;
 use common::{pipeline, record, records};
 use weft_data::augment::Augment;
 use weft_data::error::{BadRecord, Cause};
-use weft_data::pipeline::{Item, Pipeline};
+use weft_data::pipeline::{Item, Pipeline, Pixels};
 use weft_data::record::{Picture, Record};
 
 /// An item and its picture.
@@ -15,9 +15,9 @@ fn draw(
     caption_of: &Record,
     epoch: u64,
 ) -> Result<(Item, Vec<f32>), BadRecord> {
-    let mut image = Vec::new();
-    let item = pipeline.item(record, caption_of, epoch, &mut image, &mut Vec::new())?;
-    Ok((item, image))
+    let mut pixels = Pixels::default();
+    let item = pipeline.item(record, caption_of, epoch, &mut pixels)?;
+    Ok((item, pixels.images))
 }
 
 #[test]
@@ -68,14 +68,14 @@ fn without_augmentation_training_sees_what_evaluation_sees() {
 #[test]
 fn a_picture_stands_behind_the_others_whatever_was_decoded_before() {
     let pipeline = pipeline();
-    let (mut images, mut memory) = (Vec::new(), vec![9; 50_000]);
+    let mut pixels = Pixels { memory: vec![9; 50_000], ..Pixels::default() };
     for (count, record) in records(4).iter().enumerate() {
-        let item = pipeline.item(record, record, 2, &mut images, &mut memory).unwrap();
+        let item = pipeline.item(record, record, 2, &mut pixels).unwrap();
         let (alone, image) = draw(&pipeline, record, record, 2).unwrap();
-        assert_eq!((item, &images[count * image.len()..]), (alone, &image[..]));
+        assert_eq!((item, &pixels.images[count * image.len()..]), (alone, &image[..]));
         let mut broken = record.clone();
         broken.picture = Picture::Embedded(b"nothing");
-        assert!(pipeline.item(&broken, record, 2, &mut images, &mut memory).is_err());
+        assert!(pipeline.item(&broken, record, 2, &mut pixels).is_err());
     }
 }
 

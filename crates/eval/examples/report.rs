@@ -41,6 +41,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ],
         results: vec![result("validation", 400)?, result("test", 400)?],
         gallery: queries.collect(),
+        examples: vec![],
         attention: (0..2).map(attention).collect(),
         notes: vec!["All figures on this page are made up.".to_owned()],
         credit: vec!["Pictures: Twemoji, CC BY 4.0.".to_owned()],

@@ -105,6 +105,53 @@ pub enum EvalError {
         got: usize,
     },
 
+    /// A mean of nothing.
+    #[error("there are no examples to score")]
+    NoExamples,
+
+    /// A score that is no share.
+    #[error("an example of kind `{kind}` scores {score}; expected 0 to 1")]
+    Score {
+        /// Kind of the example.
+        kind: String,
+        /// Its score.
+        score: f64,
+    },
+
+    /// An example with a score that cannot be compared.
+    #[error("a score of example {example} is NaN")]
+    NanExample {
+        /// Index of the example.
+        example: usize,
+    },
+
+    /// A class that there is not.
+    #[error("example {example} has class {class}, but there are only {classes}")]
+    ClassOutOfRange {
+        /// Index of the example.
+        example: usize,
+        /// Its class.
+        class: usize,
+        /// Number of classes.
+        classes: usize,
+    },
+
+    /// A template without a place for the class.
+    #[error("the prompt template `{template}` has no {{}} for the name of the class")]
+    Template {
+        /// The template.
+        template: String,
+    },
+
+    /// A question that VQA's server does not know.
+    #[error(
+        "`{key}` is no number of a question, or comes twice: only VQAv2's questions have numbers"
+    )]
+    SubmissionKey {
+        /// Key of the question.
+        key: String,
+    },
+
     /// JSON has no infinity and no NaN.
     #[error("{task} on {split}: {name} is {value}, which JSON cannot hold")]
     NotFinite {
@@ -129,6 +176,15 @@ pub enum EvalError {
         caption: String,
         /// The word whose map it is.
         word: String,
+        /// What is wrong.
+        reason: String,
+    },
+
+    /// An example that cannot be drawn.
+    #[error("the example `{title}` cannot be shown: {reason}")]
+    Example {
+        /// Its heading.
+        title: String,
         /// What is wrong.
         reason: String,
     },

@@ -1,6 +1,7 @@
 //! `report.html`: one file that shows what a run learnt, and opens without a network.
 
 mod chart;
+mod example;
 mod gallery;
 mod heatmap;
 mod page;
@@ -8,6 +9,7 @@ mod picture;
 mod table;
 
 pub use chart::Curve;
+pub use example::{Example, Heat, Mark, Shown};
 pub use gallery::{Hit, Query};
 pub use heatmap::AttentionMap;
 
@@ -26,6 +28,8 @@ pub struct Report {
     pub results: Vec<TaskResult>,
     /// Held-out queries with the pictures the model found.
     pub gallery: Vec<Query>,
+    /// What the model makes of examples of a task.
+    pub examples: Vec<Example>,
     /// Which patches each word attends to.
     pub attention: Vec<AttentionMap>,
     /// What a reader should know before believing the figures, a paragraph each.
@@ -39,8 +43,9 @@ impl Report {
     /// the page holds a copy of every hit.
     ///
     /// # Errors
-    /// A heat map whose weights do not fit its grid, or a curve the plotting library cannot draw. A
-    /// picture of unknown format is no error: the page says so in its place.
+    /// A heat map whose weights do not fit its grid, a marked rectangle that is not finite, or a
+    /// curve the plotting library cannot draw. A picture of unknown format is no error: the page
+    /// says so in its place.
     pub fn html(&self) -> Result<String, EvalError> {
         let mut body = String::new();
         if !self.facts.is_empty() {
@@ -59,6 +64,9 @@ impl Report {
                          finds for each, best first. Point at a picture for its own caption.</p>\n";
             body +=
                 &page::section("What it finds", &(about.to_owned() + &queries.collect::<String>()));
+        }
+        if !self.examples.is_empty() {
+            body += &page::section("Examples", &example::all(&self.examples)?);
         }
         if !self.curves.is_empty() {
             let charts = self.curves.iter().map(chart::figure).collect::<Result<String, _>>()?;
@@ -87,8 +95,24 @@ fn footer(credit: &[String]) -> String {
     format!("<footer>\n{}</footer>\n", lines.collect::<String>())
 }
 
-/// The page of `weft search`: a query, the pictures found for it, best first, and whom they are owed
-/// to.
+/// The page of an evaluation of tasks: the figures, what the model makes of some examples, and whom
+/// the pictures are owed to.
+///
+/// # Errors
+/// As [`Report::html`].
+pub fn tasks_page(
+    title: &str,
+    results: &[TaskResult],
+    examples: &[Example],
+    credit: &[String],
+) -> Result<String, EvalError> {
+    let (results, examples) = (results.to_vec(), examples.to_vec());
+    let title = title.to_owned();
+    Report { title, results, examples, credit: credit.to_vec(), ..Default::default() }.html()
+}
+
+/// The page of `weft search`: a query, the pictures found for it, best first, and whom they are
+/// owed to.
 pub fn search_page(query: &str, hits: &[Hit], credit: &[String]) -> String {
     let found = match hits.len() {
         0 => "<p class=\"about\">Nothing found.</p>\n".to_owned(),

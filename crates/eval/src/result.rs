@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::answerer::Compared;
 use crate::{EvalError, Retrieval};
 
 /// Suffix of the metrics after re-ranking.
@@ -14,7 +15,8 @@ const CHANCE: &str = "_chance";
 /// What one evaluation found: the JSON that `weft eval` writes.
 ///
 /// Retrieval metrics are named `i2t_r1` ... `t2i_r10` (percent), with `_reranked` behind the name
-/// after re-ranking and `_chance` for a random ranking.
+/// after re-ranking and `_chance` for a random ranking. Other metrics are in percent too, `name` or
+/// `name[kind]`, with the suffix of an [`Answerer`](crate::Answerer) behind it for a baseline.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TaskResult {
     /// What was evaluated, as `retrieval` or `vqa`.
@@ -128,7 +130,8 @@ pub(crate) fn cell(value: Option<f64>) -> String {
 }
 
 /// A plain-text table of `results`: for each split the recall before and after re-ranking, beside
-/// chance, in percent. Metrics of other tasks follow, one a line. Ends with a line feed unless empty.
+/// chance, in percent. Other tasks follow: a table each where there are baselines beside the
+/// model's figures, else a metric a line. Ends with a line feed unless empty.
 pub fn results_table(results: &[TaskResult]) -> String {
     let mut table = String::new();
     let rows = retrieval_rows(results);
@@ -153,9 +156,15 @@ pub fn results_table(results: &[TaskResult]) -> String {
             table.push('\n');
         }
     }
-    for (result, name, value) in other_metrics(results) {
-        table +=
-            &format!("{}, {}, n = {}: {name} = {value:.4}\n", result.task, result.split, result.n);
+    for result in results {
+        if let Some(compared) = Compared::of(result) {
+            table += &compared.text();
+            continue;
+        }
+        for (_, name, value) in other_metrics(std::slice::from_ref(result)) {
+            let TaskResult { task, split, n, .. } = result;
+            table += &format!("{task}, {split}, n = {n}: {name} = {value:.4}\n");
+        }
     }
     table
 }

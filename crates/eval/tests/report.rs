@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use weft_eval::{AttentionMap, Curve, Hit, Query, Report, TaskResult, search_page};
+use weft_eval::{
+    Answerer, AttentionMap, Curve, EvalError, Example, Heat, Hit, Mark, Query, Report, Shown,
+    TaskResult, search_page, tasks_page,
+};
 
 const EVIL: &str = "<script>alert('x')</script> & \"quote\" \u{0}";
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\nrest";
@@ -36,6 +39,25 @@ fn report() -> Report {
             text: evil(),
             split: evil(),
             hits: vec![hit(PNG, false), hit(b"GIF89a", true), hit(b"<svg>", false)],
+        }],
+        examples: vec![Example {
+            kind: evil(),
+            title: evil(),
+            pictures: vec![
+                Shown {
+                    picture: PNG.to_vec(),
+                    size: [64, 48],
+                    heat: Some(Heat { grid: [2, 2], weights: vec![0.0, 0.5, 1.0, 0.25] }),
+                    marks: vec![Mark {
+                        name: evil(),
+                        rectangle: [1.0, 2.0, 3.0, 4.0],
+                        truth: true,
+                    }],
+                },
+                Shown { picture: b"<svg>".to_vec(), size: [1, 1], ..Shown::default() },
+            ],
+            answers: vec![(evil(), evil())],
+            right: Some(true),
         }],
         attention: vec![AttentionMap {
             picture: PNG.to_vec(),
@@ -98,7 +120,7 @@ fn text_is_escaped_and_the_page_stands_alone() {
 
 #[test]
 fn right_pictures_have_a_word_and_lost_ones_a_notice() {
-    let html = report().html().unwrap();
+    let html = Report { examples: vec![], ..report() }.html().unwrap();
     assert_eq!(html.matches("✓ right").count(), 1);
     assert!(html.contains("right picture in place 2"));
     assert_eq!(html.matches("unknown picture format").count(), 1);
@@ -133,7 +155,7 @@ fn curves_are_thinned_and_gaps_are_told() {
 
 #[test]
 fn a_picture_is_embedded_once_for_all_its_maps() {
-    let report = Report { gallery: vec![], ..report() };
+    let report = Report { gallery: vec![], examples: vec![], ..report() };
     let html = report.html().unwrap();
     assert_eq!(html.matches("data:image/png").count(), 1);
     assert_eq!(html.matches("href=\"#picture-0\"").count(), 2);
@@ -163,4 +185,90 @@ fn an_empty_report_is_a_page() {
     assert_balanced(&html);
     assert!(html.contains("<h1>empty</h1>") && !html.contains("<h2>"));
     assert!(search_page("q", &[], &[]).contains("Nothing found."));
+}
+
+fn shown() -> Shown {
+    Shown { picture: PNG.to_vec(), size: [60, 40], ..Shown::default() }
+}
+
+fn page_of(shown: Shown, right: Option<bool>) -> Result<String, EvalError> {
+    let example = Example {
+        kind: "vqa: count".to_owned(),
+        title: "how many?".to_owned(),
+        pictures: vec![shown],
+        answers: vec![("answer".to_owned(), "two".to_owned())],
+        right,
+    };
+    tasks_page("page", &[], &[example], &[])
+}
+
+#[test]
+fn an_example_shows_what_was_asked_answered_and_looked_at() {
+    let heat = Some(Heat { grid: [2, 3], weights: vec![0.0, 1.0, 0.2, 0.2, 0.2, 0.2] });
+    let marks = vec![
+        Mark { name: "said".to_owned(), rectangle: [1.0, 2.0, 3.0, 4.0], truth: false },
+        Mark { name: "true".to_owned(), rectangle: [5.0, 6.0, 7.0, 8.0], truth: true },
+    ];
+    let html = page_of(Shown { heat, marks, ..shown() }, Some(true)).unwrap();
+    assert_balanced(&html);
+    assert_self_contained(&html);
+    for part in [
+        "<h3>how many?</h3>",
+        "vqa: count",
+        "<dt>answer</dt><dd>two</dd>",
+        "✓ right",
+        "viewBox=\"0 0 60 40\"",
+        // The second cell of three by two over 60 x 40 pixels is the hottest.
+        "<rect x=\"20\" y=\"0\" width=\"20\" height=\"20\" fill=\"#fcff78\"/>",
+        "<rect x=\"1\" y=\"2\" width=\"3\" height=\"4\"",
+        "said (dashed)",
+        "true (solid)",
+    ] {
+        assert!(html.contains(part), "no {part} in {html}");
+    }
+    let body = |html: String| html.split("<body>").nth(1).unwrap().to_owned();
+    let wrong = body(page_of(shown(), Some(false)).unwrap());
+    assert!(wrong.contains("✗ wrong") && !wrong.contains("✓ right"));
+    let unknown = body(page_of(shown(), None).unwrap());
+    assert!(!unknown.contains("✗ wrong") && !unknown.contains("✓ right"));
+    let flat = Heat { grid: [1, 2], weights: vec![0.5, 0.5] };
+    assert!(!body(page_of(Shown { heat: Some(flat), ..shown() }, None).unwrap()).contains("<rect"));
+}
+
+#[test]
+fn an_example_that_cannot_be_drawn_is_named() {
+    let heat = |grid, weights| Shown { heat: Some(Heat { grid, weights }), ..shown() };
+    let mark = |rectangle| {
+        let mark = Mark { name: "m".to_owned(), rectangle, truth: true };
+        Shown { marks: vec![mark], ..shown() }
+    };
+    for shown in [
+        heat([2, 2], vec![1.0; 3]),
+        heat([0, 0], vec![]),
+        heat([1, 2], vec![1.0, f32::NAN]),
+        mark([0.0, 0.0, f32::INFINITY, 1.0]),
+        mark([0.0, 0.0, -1.0, 1.0]),
+        Shown { size: [0, 4], ..shown() },
+    ] {
+        let error = page_of(shown, None).unwrap_err();
+        assert!(
+            matches!(&error, EvalError::Example { title, .. } if title == "how many?"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn baselines_stand_beside_the_model() {
+    let mut result = TaskResult { n: 7, ..report().results[0].clone() };
+    result.metrics.clear();
+    result.add_figure("accuracy", Answerer::Model, 61.5);
+    result.add_figure("accuracy", Answerer::Majority, 25.0);
+    let html = tasks_page("page", &[result], &[], &[]).unwrap();
+    assert_balanced(&html);
+    assert!(html.contains("<th scope=\"col\" class=\"number\">majority</th>"));
+    assert!(html.contains(
+        "<tr><th scope=\"row\">accuracy</th><td class=\"number\">61.50</td>\
+         <td class=\"number\">25.00</td></tr>"
+    ));
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use weft_eval::{EvalError, Retrieval, TaskResult, results_table};
+use weft_eval::{Answerer, ByKind, EvalError, Retrieval, TaskResult, results_table};
 
 fn result(task: &str) -> TaskResult {
     TaskResult {
@@ -76,4 +76,48 @@ fn missing_metrics_are_dashes() {
     let table = results_table(&[partial]);
     assert!(table.contains("|     -      -      - |     -   12.0      -"), "{table}");
     assert!(!table.contains("chance"));
+}
+
+#[test]
+fn baselines_have_names_of_their_own_and_stand_beside_the_model() {
+    let mut vqa = result("vqa");
+    let kinds = |right: f64| ByKind::of([("count", right), ("exist", 1.0)]).unwrap();
+    vqa.add_by_kind("accuracy", Answerer::Model, &kinds(0.5));
+    vqa.add_by_kind("accuracy", Answerer::Majority, &kinds(0.0));
+    vqa.add_figure("accuracy", Answerer::TextOnly, 60.0);
+    let names: Vec<&str> = vqa.metrics.keys().map(String::as_str).collect();
+    let expected = [
+        "accuracy",
+        "accuracy[count]",
+        "accuracy[count]_majority",
+        "accuracy[exist]",
+        "accuracy[exist]_majority",
+        "accuracy_majority",
+        "accuracy_text_only",
+    ];
+    assert_eq!(names, expected);
+    let table = "\
+vqa, test, n = 400
+  metric                  model     text only      majority
+  accuracy                75.00         60.00         50.00
+  accuracy[count]         50.00             -          0.00
+  accuracy[exist]        100.00             -        100.00
+";
+    assert_eq!(results_table(&[vqa]), table);
+}
+
+#[test]
+fn means_are_over_examples_and_over_kinds() {
+    let scores = [("a", 1.0), ("a", 0.0), ("a", 0.5), ("b", 1.0)];
+    let by_kind = ByKind::of(scores).unwrap();
+    assert_eq!(by_kind.percent(), 62.5);
+    assert_eq!(by_kind.kinds["a"].n, 3);
+    assert_eq!(by_kind.kinds["a"].percent(), 50.0);
+    assert_eq!(by_kind.macro_percent(1), Some(75.0));
+    assert_eq!(by_kind.macro_percent(2), Some(50.0));
+    assert_eq!(by_kind.macro_percent(4), None);
+    assert!(matches!(ByKind::of([]), Err(EvalError::NoExamples)));
+    for bad in [f64::NAN, -0.1, 1.5] {
+        assert!(matches!(ByKind::of([("a", bad)]), Err(EvalError::Score { .. })));
+    }
 }

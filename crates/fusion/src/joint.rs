@@ -95,11 +95,45 @@ impl JointFusion {
         let [_, tokens, _] = text.dims();
         let (x, padding, patches) = self.join(image, text, padding);
         let (x, weights) = self.stack.forward_with_weights(x, Some(&padding));
-        let words_to_patches = weights
-            .into_iter()
-            .map(|layer| layer.narrow(2, 1 + patches, tokens).narrow(3, 1, patches))
-            .collect();
+        let words_to_patches =
+            weights.into_iter().map(|layer| words_to_patches(layer, tokens, patches)).collect();
         (split(x, patches), words_to_patches)
+    }
+
+    /// How much each patch matters through each word for a score of the fused pair: the attention
+    /// weights from words to patches in `layer`, times their gradient where it is positive, averaged
+    /// over heads (Grad-CAM as ALBEF has it, section 6.5; there of cross-attention, here of the block
+    /// of words and patches, which is our reading for this encoder).
+    ///
+    /// # Shapes
+    ///
+    /// - `image`, `text`, `padding`: as [`forward`](Self::forward), off the tape
+    /// - `score`: from the fused pairs to one number for each, `[batch]`
+    /// - output: `[batch, tokens, patches]`
+    ///
+    /// # Panics
+    ///
+    /// Without such a layer, or where the score does not depend on the pair.
+    pub fn grad_cam(
+        &self,
+        image: Tensor<3>,
+        text: Tensor<3>,
+        padding: &AttentionMask,
+        layer: usize,
+        score: impl FnOnce(Fused) -> Tensor<1>,
+    ) -> Tensor<3> {
+        let [batch, tokens, _] = text.dims();
+        let (x, padding, patches) = self.join(image, text, padding);
+        let positions = 1 + patches + tokens;
+        let heads = self.stack.blocks[layer].attention.heads();
+        let shape = [batch, heads, positions, positions];
+        let probe = Tensor::zeros(shape, &x.device().autodiff()).require_grad();
+        let (x, weights) = self.stack.forward_probed(x, Some(&padding), layer, probe.clone());
+        // Pairs do not meet, so the gradient of the sum is that of each pair's own score.
+        let gradients = score(split(x, patches)).sum().backward();
+        let gradient = probe.grad(&gradients).expect("the score depends on every layer");
+        let cam = weights.inner() * gradient.clamp_min(0.0);
+        words_to_patches(cam, tokens, patches).mean_dim(1).reshape([batch, tokens, patches])
     }
 
     fn join(
@@ -122,6 +156,11 @@ impl JointFusion {
         let x = Tensor::cat(vec![class, image.narrow(1, 1, patches), text], 1);
         (x, padding.behind(1 + patches, &device), patches)
     }
+}
+
+/// The rows of words and the columns of patches of attention over `[CLS; patches; words]`.
+fn words_to_patches(weights: Tensor<4>, tokens: usize, patches: usize) -> Tensor<4> {
+    weights.narrow(2, 1 + patches, tokens).narrow(3, 1, patches)
 }
 
 fn project(projection: &Option<Linear>, x: Tensor<3>) -> Tensor<3> {

@@ -1,7 +1,7 @@
 //! The joint fusion encoder.
 
 use burn::tensor::{Bool, Device, Distribution, Tensor, TensorData};
-use weft_fusion::{ClassToken, JointFusion, JointFusionConfig};
+use weft_fusion::{ClassToken, Fused, JointFusion, JointFusionConfig};
 use weft_nn::init::seeded;
 use weft_nn::{AttentionMask, NormPosition, TransformerConfig};
 
@@ -86,4 +86,29 @@ fn weights_are_of_words_on_patches() {
     let without = fusion.forward(image, text, &padding);
     let difference = (fused.class - without.class).abs().max().into_scalar::<f32>();
     assert!(difference < 1e-5, "{difference}");
+}
+
+#[test]
+fn grad_cam_is_zero_where_nothing_depends_and_of_each_pair_alone() {
+    let fusion = fusion();
+    let (image, text) = (random([2, 6, 6]), random([2, 4, 8]));
+    let padding = padding(&[[0; 4], [0; 4]]);
+    let first = |fused: Fused| {
+        let [batch, _] = fused.class.dims();
+        fused.class.narrow(1, 0, 1).reshape([batch])
+    };
+    let cam = |score: &dyn Fn(Fused) -> Tensor<1>, image: &Tensor<3>| {
+        fusion.grad_cam(image.clone(), text.clone(), &padding, 0, score)
+    };
+    let both = cam(&first, &image);
+    assert_eq!(both.dims(), [2, 4, 5]);
+    assert!(values(both.clone()).iter().all(|x| *x >= 0.0));
+    assert!(values(both.clone()).iter().any(|x| *x > 1e-6));
+    assert!(values(cam(&|fused| first(fused) * 0.0, &image)).iter().all(|x| *x == 0.0));
+    // Another second picture leaves the first pair's map as it is.
+    let changed = image.clone().slice_assign([1..2, 0..6, 0..6], random([1, 6, 6]));
+    let changed = cam(&first, &changed);
+    let pair = |x: &Tensor<3>, at| values(x.clone().narrow(0, at, 1));
+    assert_eq!(pair(&both, 0), pair(&changed, 0));
+    assert_ne!(pair(&both, 1), pair(&changed, 1));
 }

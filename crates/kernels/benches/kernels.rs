@@ -61,7 +61,7 @@ fn kernels(criterion: &mut Criterion) {
             attention(q, k, v, heads, None)
         });
         measure(criterion, "attention", "composed", shape, three, |[q, k, v]| {
-            attention_with_weights(q, k, v, heads, None).0
+            attention_with_weights(q, k, v, heads, None, None).0
         });
     }
 }

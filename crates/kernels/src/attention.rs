@@ -41,23 +41,31 @@ pub fn attention(
             return Tensor::from_dispatch(Dispatch::attention_forward(q, k, v, bias, heads));
         }
         let [q, k, v] = [q, k, v].map(Tensor::from_dispatch);
-        composed(q, k, v, heads, Some(Tensor::from_dispatch(bias))).0
+        composed(q, k, v, heads, Some(Tensor::from_dispatch(bias)), None).0
     }
     #[cfg(not(any(feature = "flex", feature = "cube")))]
-    composed(q, k, v, heads, bias).0
+    composed(q, k, v, heads, bias, None).0
 }
 
 /// As [`attention`], with the weights `[batch, heads, queries, keys]`, each row of which sums to 1.
 /// Always composed of Burn's operations: this is for looking at, not for training.
+///
+/// `probe` is added to the weights before they meet the values: a zero that records gradients gets
+/// the gradient of the weights, which Grad-CAM asks for.
+///
+/// # Shapes
+///
+/// As [`attention`]; `probe` as the weights.
 pub fn attention_with_weights(
     q: Tensor<3>,
     k: Tensor<3>,
     v: Tensor<3>,
     heads: usize,
     bias: Option<Tensor<4>>,
+    probe: Option<Tensor<4>>,
 ) -> (Tensor<3>, Tensor<4>) {
     check(&q, &k, &v, heads, bias.as_ref());
-    composed(q, k, v, heads, bias)
+    composed(q, k, v, heads, bias, probe)
 }
 
 fn check(q: &Tensor<3>, k: &Tensor<3>, v: &Tensor<3>, heads: usize, bias: Option<&Tensor<4>>) {
@@ -80,6 +88,7 @@ fn composed(
     v: Tensor<3>,
     heads: usize,
     bias: Option<Tensor<4>>,
+    probe: Option<Tensor<4>>,
 ) -> (Tensor<3>, Tensor<4>) {
     let [batch, queries, width] = q.dims();
     let head_width = width / heads;
@@ -95,6 +104,10 @@ fn composed(
         None => scores,
     };
     let weights = softmax(scores, 3);
+    let weights = match probe {
+        Some(probe) => weights + probe,
+        None => weights,
+    };
     let context = weights.clone().matmul(split(v));
     (context.swap_dims(1, 2).reshape([batch, queries, width]), weights)
 }

@@ -20,7 +20,7 @@ fn composed(
     heads: usize,
     bias: Option<Tensor<4>>,
 ) -> Tensor<3> {
-    attention_with_weights(q, k, v, heads, bias).0
+    attention_with_weights(q, k, v, heads, bias, None).0
 }
 
 /// The output and the gradients of `q`, `k` and `v`.
@@ -195,9 +195,38 @@ fn threads_do_not_change_a_bit() {
 #[test]
 fn rows_of_weights_sum_to_one() {
     let [q, k, v] = inputs(14, [2, 5, 7, 8], &Device::flex());
-    let (_, weights) = attention_with_weights(q, k, v, 2, None);
+    let (_, weights) = attention_with_weights(q, k, v, 2, None, None);
     assert_eq!(weights.dims(), [2, 2, 5, 7]);
     assert!(numbers(weights.sum_dim(3)).iter().all(|sum| (sum - 1.0).abs() <= 1e-6));
+}
+
+#[test]
+fn a_probe_gets_the_gradient_of_the_weights() {
+    let [batch, queries, keys, width, heads] = [2, 3, 4, 6, 2];
+    let [q, k, v] = inputs(15, [batch, queries, keys, width], &Device::flex());
+    let shape = [batch, heads, queries, keys];
+    let probe = Tensor::<4>::zeros(shape, &autodiff()).require_grad();
+    let (y, weights) =
+        attention_with_weights(q.clone(), k.clone(), v.clone(), heads, None, Some(probe.clone()));
+    let (expected, plain) = attention_with_weights(q, k, v.clone(), heads, None, None);
+    assert_eq!(
+        (numbers(y.clone().inner()), numbers(weights.inner())),
+        (numbers(expected), numbers(plain))
+    );
+    let dy = random(&mut rng(9), y.dims(), &Device::flex());
+    let gradients = (y * dy.clone()).sum().backward();
+    let found = numbers(probe.grad(&gradients).unwrap());
+    // y = W v by head, so dW[q][k] = dy[q] . v[k] over the head's columns.
+    let (dy, v, head_width) = (numbers(dy), numbers(v), width / heads);
+    for (place, found) in found.into_iter().enumerate() {
+        let (k, rest) = (place % keys, place / keys);
+        let (q, rest) = (rest % queries, rest / queries);
+        let (head, item) = (rest % heads, rest / heads);
+        let expected: f32 = (head * head_width..(head + 1) * head_width)
+            .map(|c| dy[(item * queries + q) * width + c] * v[(item * keys + k) * width + c])
+            .sum();
+        assert!((found - expected).abs() < 1e-5, "{place}: {found} {expected}");
+    }
 }
 
 #[cfg(feature = "cube-cpu")]

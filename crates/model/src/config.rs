@@ -12,6 +12,7 @@ use weft_vision::VitConfig;
 use crate::backbone::Backbone;
 use crate::heads::{Heads, MlmHeadConfig};
 use crate::model::{Model, TEMPERATURE_RANGE};
+use crate::task_head::TaskHeadConfig;
 
 /// Sizes of a [`Model`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,6 +29,9 @@ pub struct ModelConfig {
     pub vision: VitConfig,
     pub text: TextEncoderConfig,
     pub fusion: JointFusionConfig,
+    /// The head of a task; written by the trainer, who knows the task's classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskHeadConfig>,
 }
 
 fn published_std() -> f64 {
@@ -52,7 +56,8 @@ impl ModelConfig {
         }
         self.vision.validate()?;
         self.text.validate()?;
-        self.fusion.validate()
+        self.fusion.validate()?;
+        self.task.map_or(Ok(()), |task| task.validate())
     }
 
     /// A new model. Its weights depend on `seed` and the sizes alone, not on the device.
@@ -78,6 +83,7 @@ impl ModelConfig {
             mlm: MlmHeadConfig::new(fused, text, vocab_size).init(device),
             mrm: predictor(fused, fused, device),
             mim: predictor(fused, image, device),
+            task: self.task.map(|task| task.init(fused, device)),
         };
         let temperature =
             Param::from_tensor(Tensor::from_floats([self.temperature as f32], device));

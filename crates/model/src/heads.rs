@@ -7,7 +7,9 @@ use weft_kernels::{LinearCrossEntropy, linear_cross_entropy};
 use weft_nn::init::linear;
 use weft_nn::{Activation, FeedForward, LayerNorm, LayerNormConfig, Linear};
 
-/// The heads of the pre-training objectives.
+use crate::task_head::TaskHead;
+
+/// The heads of the objectives.
 #[derive(Module, Debug)]
 pub struct Heads {
     /// From the fused class token to (no match, match).
@@ -17,6 +19,8 @@ pub struct Heads {
     pub mrm: FeedForward,
     /// From fused patches to the momentum image encoder's features.
     pub mim: FeedForward,
+    /// Of a model that is fine-tuned.
+    pub task: Option<TaskHead>,
 }
 
 /// Configuration of [`MlmHead`].

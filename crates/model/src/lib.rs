@@ -8,10 +8,12 @@ pub mod heads;
 pub mod model;
 pub mod momentum;
 pub mod published;
+pub mod task_head;
 pub mod weights;
 
 pub use backbone::Backbone;
 pub use config::ModelConfig;
 pub use heads::{Heads, MlmHead};
 pub use model::{Model, TEMPERATURE_RANGE};
+pub use task_head::{TaskHead, TaskHeadConfig};
 pub use weights::WeightsError;

@@ -42,4 +42,19 @@ impl Model {
     pub fn match_logits(&self, class: Tensor<2>) -> Tensor<2> {
         self.heads.itm.forward(class)
     }
+
+    /// What the head of the model's task says.
+    ///
+    /// # Shapes
+    ///
+    /// - `classes`: for each picture of a text the fused class token, `[batch, width]`
+    /// - output: `[batch, outputs]`
+    ///
+    /// # Panics
+    ///
+    /// Where the model has no task.
+    pub fn task_output(&self, classes: Vec<Tensor<2>>) -> Tensor<2> {
+        let head = self.heads.task.as_ref().expect("a model that is fine-tuned has a task head");
+        head.forward(classes)
+    }
 }

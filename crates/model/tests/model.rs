@@ -24,6 +24,7 @@ fn config() -> ModelConfig {
             class_token: Default::default(),
             transformer: transformer(NormPosition::Pre),
         },
+        task: None,
     }
 }
 

@@ -76,17 +76,24 @@ impl MultiHeadAttention {
         self.finish(attention(q, k, v, self.heads, bias))
     }
 
-    /// As [`forward`](Self::forward), with the attention weights `[batch, heads, queries, keys]`.
+    /// As [`forward`](Self::forward), with the attention weights `[batch, heads, queries, keys]`;
+    /// `probe` as [`attention_with_weights`] has it.
     pub fn forward_with_weights(
         &self,
         x: Tensor<3>,
         memory: Tensor<3>,
         mask: Option<&AttentionMask>,
+        probe: Option<Tensor<4>>,
     ) -> (Tensor<3>, Tensor<4>) {
         let bias = mask.map(AttentionMask::bias);
         let [q, k, v] = self.project(x, memory);
-        let (context, weights) = attention_with_weights(q, k, v, self.heads, bias);
+        let (context, weights) = attention_with_weights(q, k, v, self.heads, bias, probe);
         (self.finish(context), weights)
+    }
+
+    /// Number of heads.
+    pub fn heads(&self) -> usize {
+        self.heads
     }
 
     /// Queries, keys and values; the heads lie beside one another in the width.

@@ -122,15 +122,17 @@ impl TransformerBlock {
         self.feed(x).sum()
     }
 
-    /// As [`forward`](Self::forward), with the attention weights `[batch, heads, tokens, tokens]`.
+    /// As [`forward`](Self::forward), with the attention weights `[batch, heads, tokens, tokens]`;
+    /// `probe` as [`weft_kernels::attention_with_weights`] has it.
     pub fn forward_with_weights(
         &self,
         x: Tensor<3>,
         mask: Option<&AttentionMask>,
+        probe: Option<Tensor<4>>,
     ) -> (Tensor<3>, Tensor<4>) {
         let mut weights = None;
         let x = self.residual(x.into(), &self.attention_norm, &self.attention_scale, |x| {
-            let (attended, found) = self.attention.forward_with_weights(x.clone(), x, mask);
+            let (attended, found) = self.attention.forward_with_weights(x.clone(), x, mask, probe);
             weights = Some(found);
             attended
         });

@@ -72,11 +72,34 @@ impl TransformerStack {
     ) -> (Tensor<3>, Vec<Tensor<4>>) {
         let mut all = Vec::with_capacity(self.blocks.len());
         for block in &self.blocks {
-            let (next, weights) = block.forward_with_weights(x, mask);
+            let (next, weights) = block.forward_with_weights(x, mask, None);
             x = next;
             all.push(weights);
         }
         (self.finish(x), all)
+    }
+
+    /// As [`forward`](Self::forward), with the attention weights of block `layer`, to which `probe`
+    /// is added as [`weft_kernels::attention_with_weights`] has it.
+    ///
+    /// # Panics
+    ///
+    /// Without such a block.
+    pub fn forward_probed(
+        &self,
+        mut x: Tensor<3>,
+        mask: Option<&AttentionMask>,
+        layer: usize,
+        probe: Tensor<4>,
+    ) -> (Tensor<3>, Tensor<4>) {
+        for block in &self.blocks[..layer] {
+            x = block.forward(x, mask);
+        }
+        let (mut x, weights) = self.blocks[layer].forward_with_weights(x, mask, Some(probe));
+        for block in &self.blocks[layer + 1..] {
+            x = block.forward(x, mask);
+        }
+        (self.finish(x), weights)
     }
 
     /// The stack's own norm, where it has one.

@@ -24,7 +24,7 @@ fn attention_by_its_equation_head_by_head() {
         &device,
     ));
     let (found, weights) =
-        attention.forward_with_weights(x.clone(), memory.clone(), Some(&padding));
+        attention.forward_with_weights(x.clone(), memory.clone(), Some(&padding), None);
     let alone = attention.forward(x.clone(), memory.clone(), Some(&padding));
     let difference = (found.clone() - alone).abs().max().into_scalar::<f32>();
     assert!(difference < 1e-6, "{difference}");

@@ -24,6 +24,13 @@ pub struct PairBatch {
     pub masked_words: Tensor<1, Int>,
     /// Pairs with the same number have the same caption: none is a hard negative of the other.
     pub caption_of: Vec<usize>,
+    /// The other pictures, as `images`, of captions about two.
+    pub others: Option<Tensor<4>>,
+    /// How right each class is, `[batch, classes]`, where a task asks for classes.
+    pub class_scores: Option<Tensor<2>>,
+    /// Left, top, width and height as fractions of the picture's, `[batch, 4]`, where a task asks
+    /// for rectangles.
+    pub regions: Option<Tensor<2>>,
 }
 
 /// What a [`PairBatch`] is made of, in host memory; all in row-major order.
@@ -42,6 +49,12 @@ pub struct HostPairs<'a> {
     /// True where a token is to be predicted.
     pub text_mask: &'a [bool],
     pub captions: &'a [String],
+    /// As `images`; empty where captions are about one picture.
+    pub others: &'a [f32],
+    /// `[batch, classes]`; empty without classes.
+    pub class_scores: &'a [f32],
+    /// `[batch, 4]`; empty without rectangles.
+    pub regions: &'a [f32],
 }
 
 impl PairBatch {
@@ -57,21 +70,31 @@ impl PairBatch {
         let (tokens, size) = (pairs.ids.len() / batch, pairs.image_size);
         let text =
             |ids: &[i32]| Tensor::from_data(TensorData::new(ids.to_vec(), [batch, tokens]), device);
-        let rows: Vec<usize> =
+        let hidden: Vec<usize> =
             (0..pairs.text_mask.len()).filter(|row| pairs.text_mask[*row]).collect();
-        let words: Vec<usize> = rows.iter().map(|row| pairs.ids[*row] as usize).collect();
+        let words: Vec<usize> = hidden.iter().map(|row| pairs.ids[*row] as usize).collect();
         let image_mask =
             PatchMask::new(pairs.image_mask.to_vec(), batch, pairs.image_mask.len() / batch)?;
         let padding = TensorData::new(pairs.padding.to_vec(), [batch, tokens]);
-        let images = TensorData::new(pairs.images.to_vec(), [batch, 3, size, size]);
+        let pictures = |pixels: &[f32]| {
+            let pixels = TensorData::new(pixels.to_vec(), [batch, 3, size, size]);
+            Tensor::<4>::from_data(pixels, device)
+        };
+        let rows = |numbers: &[f32]| {
+            let shape = [batch, numbers.len() / batch];
+            Tensor::<2>::from_data(TensorData::new(numbers.to_vec(), shape), device)
+        };
         Ok(Self {
-            images: Tensor::from_data(images, device),
+            images: pictures(pairs.images),
+            others: some(pairs.others).map(pictures),
+            class_scores: some(pairs.class_scores).map(rows),
+            regions: some(pairs.regions).map(rows),
             masked_patches: image_mask.masked_rows(device),
             image_mask,
             ids: text(pairs.ids),
             masked_ids: text(pairs.masked_ids),
             padding: AttentionMask::padding(Tensor::<2, Bool>::from_data(padding, device)),
-            masked_rows: indices(rows, device),
+            masked_rows: indices(hidden, device),
             masked_words: indices(words, device),
             caption_of: first_equal(pairs.captions),
         })
@@ -85,6 +108,11 @@ impl PairBatch {
     pub fn is_empty(&self) -> bool {
         self.caption_of.is_empty()
     }
+}
+
+/// `numbers` where there are any.
+fn some(numbers: &[f32]) -> Option<&[f32]> {
+    (!numbers.is_empty()).then_some(numbers)
 }
 
 /// For each caption the first position of an equal one.

@@ -3,12 +3,16 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
+use crate::entailment::{Entailment, EntailmentConfig};
+use crate::grounding::{Grounding, GroundingConfig};
 use crate::itc::{Itc, ItcConfig};
 use crate::itm::{Itm, ItmConfig};
 use crate::mim::{Mim, MimConfig};
 use crate::mlm::{Mlm, MlmConfig};
 use crate::mrm::{Mrm, MrmConfig};
+use crate::nlvr2::{Nlvr2, Nlvr2Config};
 use crate::views::Views;
+use crate::vqa::{Vqa, VqaConfig};
 
 /// A named loss with figures that tell how training goes.
 pub struct Loss {
@@ -39,27 +43,46 @@ pub struct Objectives {
     pub mlm: Option<MlmConfig>,
     pub mrm: Option<MrmConfig>,
     pub mim: Option<MimConfig>,
+    pub vqa: Option<VqaConfig>,
+    pub nlvr2: Option<Nlvr2Config>,
+    pub entailment: Option<EntailmentConfig>,
+    pub grounding: Option<GroundingConfig>,
+}
+
+/// A task that a model is fine-tuned for. Its data are examples with labels, and it has a head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Task {
+    Vqa,
+    Nlvr2,
+    Entailment,
+    Grounding,
 }
 
 impl Objectives {
+    /// The tasks among them.
+    pub fn tasks(&self) -> Vec<Task> {
+        let present = [
+            (Task::Vqa, self.vqa.is_some()),
+            (Task::Nlvr2, self.nlvr2.is_some()),
+            (Task::Entailment, self.entailment.is_some()),
+            (Task::Grounding, self.grounding.is_some()),
+        ];
+        present.into_iter().filter(|(_, present)| *present).map(|(task, _)| task).collect()
+    }
+
     /// The objectives present, in a fixed order.
     pub fn build(&self) -> Vec<Box<dyn Objective + Send + Sync>> {
         let mut all: Vec<Box<dyn Objective + Send + Sync>> = Vec::new();
-        if let Some(config) = &self.itc {
-            all.push(Box::new(Itc(config.clone())));
+        macro_rules! add {
+            ($($config:ident: $objective:ident),*) => {$(
+                if let Some(config) = &self.$config {
+                    all.push(Box::new($objective(config.clone())));
+                }
+            )*};
         }
-        if let Some(config) = &self.itm {
-            all.push(Box::new(Itm(config.clone())));
-        }
-        if let Some(config) = &self.mlm {
-            all.push(Box::new(Mlm(config.clone())));
-        }
-        if let Some(config) = &self.mrm {
-            all.push(Box::new(Mrm(config.clone())));
-        }
-        if let Some(config) = &self.mim {
-            all.push(Box::new(Mim(config.clone())));
-        }
+        add!(itc: Itc, itm: Itm, mlm: Mlm, mrm: Mrm, mim: Mim);
+        add!(vqa: Vqa, nlvr2: Nlvr2, entailment: Entailment, grounding: Grounding);
         all
     }
 }

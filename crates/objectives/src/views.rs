@@ -31,6 +31,10 @@ pub enum Pass {
     Fused(ImageView, TextView),
     /// The hard negatives, twice as many as pairs.
     Negatives,
+    /// The second pictures of captions about two.
+    OtherImage,
+    /// The second pictures with their captions.
+    FusedOther,
     MomentumImage,
     MomentumText,
     MomentumFused,
@@ -60,6 +64,7 @@ pub struct Views<'a> {
     momentum_image: Option<Tensor<3>>,
     momentum_text: Option<Tensor<3>>,
     momentum_fused: Option<Fused>,
+    task_output: Option<Tensor<2>>,
     passes: Vec<Pass>,
 }
 
@@ -85,6 +90,7 @@ impl<'a> Views<'a> {
             momentum_image: None,
             momentum_text: None,
             momentum_fused: None,
+            task_output: None,
             passes: Vec::new(),
         }
     }
@@ -95,6 +101,24 @@ impl<'a> Views<'a> {
 
     pub fn batch(&self) -> &'a PairBatch {
         self.batch
+    }
+
+    /// How right each class is for each caption, `[batch, classes]`.
+    ///
+    /// # Panics
+    ///
+    /// Where the batch has no classes: the trainer gives a task its own data.
+    pub fn class_scores(&self) -> Tensor<2> {
+        self.batch.class_scores.clone().expect("a task of classes has batches with classes")
+    }
+
+    /// Where the thing is that each caption refers to, `[batch, 4]`.
+    ///
+    /// # Panics
+    ///
+    /// Where the batch has no rectangles: the trainer gives a task its own data.
+    pub fn regions(&self) -> Tensor<2> {
+        self.batch.regions.clone().expect("a task of rectangles has batches with rectangles")
     }
 
     /// The passes made so far, in order.
@@ -141,6 +165,24 @@ impl<'a> Views<'a> {
         let fusion = &self.model.backbone.fusion;
         let fused = fusion.forward(image_features, text_features, &self.batch.padding);
         self.fused[image as usize][text as usize].insert(fused).clone()
+    }
+
+    /// What the head of the model's task says of each clean caption with its picture or pictures,
+    /// `[batch, outputs]`.
+    pub fn task_output(&mut self) -> Tensor<2> {
+        if let Some(output) = &self.task_output {
+            return output.clone();
+        }
+        let mut classes = vec![self.fused(ImageView::Clean, TextView::Clean).class];
+        if let Some(others) = &self.batch.others {
+            self.passes.push(Pass::OtherImage);
+            let others = self.model.backbone.vision.forward(others.clone());
+            let text = self.text(TextView::Clean);
+            self.passes.push(Pass::FusedOther);
+            let fusion = &self.model.backbone.fusion;
+            classes.push(fusion.forward(others, text, &self.batch.padding).class);
+        }
+        self.task_output.insert(self.model.task_output(classes)).clone()
     }
 
     /// The embeddings of the clean pictures and captions.

@@ -2,7 +2,8 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use proptest::prelude::*;
-use weft_objectives::{itc, itm, mim, mlm, mrm, target};
+use weft_objectives::vqa::AnswerLoss;
+use weft_objectives::{grounding, itc, itm, mim, mlm, mrm, target, vqa};
 
 fn tensor(values: &[f32], width: usize) -> Tensor<2> {
     let shape = [values.len() / width, width];
@@ -108,6 +109,43 @@ proptest! {
     }
 
     #[test]
+    fn vqa(logits in values(28), scores in proptest::collection::vec(0f32..1.0, 28)) {
+        let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+        let rows = || logits.chunks(7).zip(scores.chunks(7));
+        let binary = |(z, s): (&[f32], &[f32])| -> f64 {
+            let of = |(z, s): (&f32, &f32)| {
+                let (z, s) = (f64::from(*z), f64::from(*s));
+                -s * sigmoid(z).ln() - (1.0 - s) * sigmoid(-z).ln()
+            };
+            z.iter().zip(s).map(of).sum()
+        };
+        let softmax = |(z, s): (&[f32], &[f32])| -> f64 {
+            let of = |class: usize| f64::from(s[class]) * cross_entropy(z.iter().copied(), class);
+            (0..7).map(of).sum()
+        };
+        let found = |loss| scalar(vqa::vqa_loss(tensor(&logits, 7), tensor(&scores, 7), loss));
+        let (expected, got) = (rows().map(binary).sum::<f64>() / 4.0, found(AnswerLoss::Binary));
+        prop_assert!(close(got, expected), "{got} {expected}");
+        let (expected, got) = (rows().map(softmax).sum::<f64>() / 4.0, found(AnswerLoss::Softmax));
+        prop_assert!(close(got, expected), "{got} {expected}");
+        // The score of the class with the largest logit.
+        let best = |(z, s): (&[f32], &[f32])| {
+            let best = (0..7).max_by(|a, b| z[*a].total_cmp(&z[*b])).unwrap();
+            f64::from(s[best])
+        };
+        let expected = rows().map(best).sum::<f64>() / 4.0;
+        let got = scalar(vqa::mean_score(tensor(&logits, 7), tensor(&scores, 7)));
+        prop_assert!(close(got, expected), "{got} {expected}");
+    }
+
+    #[test]
+    fn grounding(a in proptest::collection::vec(0.01f32..1.0, 12), b in proptest::collection::vec(0.01f32..1.0, 12)) {
+        let expected = a.chunks(4).zip(b.chunks(4)).map(|(a, b)| rectangle_loss(a, b)).sum::<f64>() / 3.0;
+        let found = scalar(grounding::grounding_loss(tensor(&a, 4), tensor(&b, 4)));
+        prop_assert!(close(found, expected), "{found} {expected}");
+    }
+
+    #[test]
     fn spread_is_the_mean_standard_deviation(target in values(30)) {
         let deviation = |d: usize| {
             let column: Vec<f64> = target.iter().skip(d).step_by(5).map(|x| f64::from(*x)).collect();
@@ -123,4 +161,38 @@ proptest! {
 #[test]
 fn a_collapsed_target_has_no_spread() {
     assert!(scalar(target::target_spread(tensor(&[1.0, -2.0, 1.0, -2.0], 2))) < 1e-6);
+}
+
+/// One rectangle's distance and GIoU, from the definition, in double precision.
+fn rectangle_loss(a: &[f32], b: &[f32]) -> f64 {
+    let corners = |r: &[f32]| {
+        let [x, y, w, h] = [0, 1, 2, 3].map(|i| f64::from(r[i]));
+        [x, y, x + w, y + h]
+    };
+    let centred = |[left, top, right, bottom]: [f64; 4]| {
+        [(left + right) / 2.0, (top + bottom) / 2.0, right - left, bottom - top]
+    };
+    let area =
+        |[left, top, right, bottom]: [f64; 4]| (right - left).max(0.0) * (bottom - top).max(0.0);
+    let (a, b) = (corners(a), corners(b));
+    let distance: f64 = centred(a).iter().zip(centred(b)).map(|(a, b)| (a - b).abs()).sum();
+    let common = area([a[0].max(b[0]), a[1].max(b[1]), a[2].min(b[2]), a[3].min(b[3])]);
+    let around = area([a[0].min(b[0]), a[1].min(b[1]), a[2].max(b[2]), a[3].max(b[3])]);
+    let union = area(a) + area(b) - common;
+    distance + 1.0 - (common / union - (around - union) / around)
+}
+
+#[test]
+fn a_head_of_zeros_says_the_middle() {
+    let regions = grounding::regions_of(tensor(&[0.0; 4], 4));
+    assert_eq!(regions.into_data().iter::<f32>().collect::<Vec<_>>(), [0.25, 0.25, 0.5, 0.5]);
+}
+
+#[test]
+fn the_right_rectangle_costs_nothing_and_one_far_off_more_than_one_near() {
+    let truth = || tensor(&[0.1, 0.1, 0.2, 0.2], 4);
+    let loss = |region: [f32; 4]| scalar(grounding::grounding_loss(tensor(&region, 4), truth()));
+    assert!(loss([0.1, 0.1, 0.2, 0.2]).abs() < 1e-5);
+    // Neither overlaps: the plain IoU could not tell them apart.
+    assert!(loss([0.4, 0.1, 0.2, 0.2]) < loss([0.7, 0.1, 0.2, 0.2]));
 }

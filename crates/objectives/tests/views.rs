@@ -3,13 +3,16 @@
 mod common;
 
 use burn::tensor::Device;
-use weft_objectives::{ImageView, Objectives, Pass, TextView, Views};
+use weft_model::{Backbone, Model};
+use weft_objectives::{ImageView, Objectives, PairBatch, Pass, TextView, Views};
 use weft_vision::MaskMode;
 
 fn passes(toml: &str) -> Vec<Pass> {
     let device = Device::flex();
-    let (model, twin) = common::models(MaskMode::Drop, &device);
-    let batch = common::batch(&device);
+    passes_of(toml, common::models(MaskMode::Drop, &device), common::batch(&device))
+}
+
+fn passes_of(toml: &str, (model, twin): (Model, Backbone), batch: PairBatch) -> Vec<Pass> {
     let mut views = Views::new(&model, &twin, &batch, 0);
     let objectives: Objectives = toml::from_str(toml).unwrap();
     for objective in objectives.build() {
@@ -61,4 +64,19 @@ fn an_objective_alone_makes_only_what_it_needs() {
             Pass::Fused(I::Masked, T::Clean)
         ]
     );
+}
+
+#[test]
+fn a_task_encodes_each_picture_and_the_text_once() {
+    use ImageView as I;
+    use TextView as T;
+    let device = Device::flex();
+    let pair = [Pass::Image(I::Clean), Pass::Text(T::Clean), Pass::Fused(I::Clean, T::Clean)];
+    let [one, two] = [1, 2].map(|pictures| {
+        let models = common::task_models(pictures, &device);
+        passes_of("[itc]\n[vqa]\n", models, common::task_batch(pictures, &device))
+    });
+    assert_eq!(one, pair);
+    assert_eq!(two[..3], pair);
+    assert_eq!(two[3..], [Pass::OtherImage, Pass::FusedOther]);
 }

@@ -23,9 +23,10 @@ pub const WEIGHTS: &str = "model.safetensors";
 const MOMENTUM: &str = "momentum.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
 const PROGRESS: &str = "progress.json";
-const TOKENIZER: &str = "tokenizer.json";
+pub const TOKENIZER: &str = "tokenizer.json";
 const PREPROCESS: &str = "preprocess.json";
 const RECIPE: &str = "recipe.toml";
+const CLASSES: &str = "classes.json";
 
 /// What a checkpoint holds, by file name: size and SHA-256 of the content.
 #[derive(Debug, Serialize, Deserialize)]
@@ -68,6 +69,8 @@ pub struct Companions<'a> {
     pub recipe: &'a Recipe,
     pub tokenizer: &'a Tokenizer,
     pub preprocess: &'a Preprocess,
+    /// Names of the task's classes; empty without them.
+    pub classes: &'a [String],
 }
 
 /// A checkpoint whose every file has the hash that its manifest says.
@@ -192,6 +195,12 @@ impl Checkpoint {
         read_json(&self.path.join(PREPROCESS))
     }
 
+    /// The names of the classes of its task; none where it has none.
+    pub fn classes(&self) -> Result<Vec<String>> {
+        let path = self.path.join(CLASSES);
+        if path.exists() { read_json(&path) } else { Ok(Vec::new()) }
+    }
+
     /// Where its run stood.
     pub fn progress(&self) -> Result<Progress> {
         read_json(&self.path.join(PROGRESS))
@@ -286,6 +295,9 @@ fn write(
     fs::write(folder.join(RECIPE), companions.recipe.to_toml()?)?;
     fs::write(folder.join(PREPROCESS), serde_json::to_vec_pretty(companions.preprocess)?)?;
     fs::write(folder.join(PROGRESS), serde_json::to_vec_pretty(progress)?)?;
+    if !companions.classes.is_empty() {
+        fs::write(folder.join(CLASSES), serde_json::to_vec_pretty(companions.classes)?)?;
+    }
 
     let mut files = BTreeMap::new();
     for file in fs::read_dir(folder)? {

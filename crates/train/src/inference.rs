@@ -1,5 +1,8 @@
 //! A trained model that embeds, matches and explains.
 
+mod grad_cam;
+mod task;
+
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
@@ -15,6 +18,8 @@ use weft_nn::index::indices;
 
 use crate::checkpoint::Checkpoint;
 use crate::recipe::Recipe;
+
+pub use task::TaskOutputs;
 
 /// A model off the tape, with the tokenizer and preprocessing that it was trained with.
 pub struct Inference {
@@ -84,9 +89,30 @@ impl Inference {
     /// Encodes the pictures of `records`; those that cannot be read go into `ledger`. Returns the
     /// indices of the others, too. The features stay on the device.
     pub fn images(&self, records: &[Record], ledger: &mut Ledger) -> Result<(Images, Vec<usize>)> {
+        let mut features = Vec::new();
+        let keep = |encoded| features.push(encoded);
+        let (embeddings, readable) = self.each_image(records, ledger, keep)?;
+        Ok((Images { features: Tensor::cat(features, 0), embeddings }, readable))
+    }
+
+    /// As [`images`](Self::images), the embeddings alone, `[images, projection_width]`.
+    pub fn image_embeddings(
+        &self,
+        records: &[Record],
+        ledger: &mut Ledger,
+    ) -> Result<(Vec<f32>, Vec<usize>)> {
+        self.each_image(records, ledger, |_| {})
+    }
+
+    /// Encodes pictures, batch by batch, and gives each batch's features to `keep`.
+    fn each_image(
+        &self,
+        records: &[Record],
+        ledger: &mut Ledger,
+        mut keep: impl FnMut(Tensor<3>),
+    ) -> Result<(Vec<f32>, Vec<usize>)> {
         let size = self.pipeline.preprocess.size;
         let mut readable = Vec::with_capacity(records.len());
-        let mut features = Vec::new();
         let mut embeddings = Vec::new();
         let rows: Vec<usize> = (0..records.len()).collect();
         for rows in rows.chunks(self.recipe.eval.batch_size) {
@@ -111,10 +137,10 @@ impl Inference {
                 self.model.backbone.vision.forward(Tensor::from_data(pixels, &self.device));
             let embedded = self.model.backbone.image_embedding(encoded.clone());
             embeddings.extend(embedded.into_data().iter::<f32>());
-            features.push(encoded);
+            keep(encoded);
         }
-        ensure!(!features.is_empty(), "none of {} pictures can be read\n{ledger}", records.len());
-        Ok((Images { features: Tensor::cat(features, 0), embeddings }, readable))
+        ensure!(!readable.is_empty(), "none of {} pictures can be read\n{ledger}", records.len());
+        Ok((embeddings, readable))
     }
 
     /// Encodes captions.
@@ -179,15 +205,25 @@ impl Inference {
         texts: &Texts,
         pairs: &[(usize, usize)],
     ) -> Result<Vec<f32>> {
+        let matches = self.matches(images, texts, pairs)?;
+        let similarities = self.similarities(images, texts, pairs);
+        Ok(matches.iter().zip(similarities).map(|(m, s)| m + s / self.temperature).collect())
+    }
+
+    /// The dual encoders' similarity of (picture, caption) pairs, by their numbers.
+    pub fn similarities(
+        &self,
+        images: &Images,
+        texts: &Texts,
+        pairs: &[(usize, usize)],
+    ) -> Vec<f32> {
         let width = self.recipe.model.projection_width;
         let similarity = |&(image, text): &(usize, usize)| -> f32 {
             let image = &images.embeddings[image * width..][..width];
             let text = &texts.embeddings[text * width..][..width];
             image.iter().zip(text).map(|(i, t)| i * t).sum()
         };
-        let matches = self.matches(images, texts, pairs)?;
-        let similarities = pairs.iter().map(similarity);
-        Ok(matches.iter().zip(similarities).map(|(m, s)| m + s / self.temperature).collect())
+        pairs.iter().map(similarity).collect()
     }
 
     /// Which patches each token of `caption` attends to in the last layer of the fusion encoder,

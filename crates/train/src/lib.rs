@@ -6,6 +6,7 @@ pub mod device_batch;
 pub mod evaluate;
 pub mod event_file;
 pub mod export;
+pub mod fine_tune;
 pub mod gradients;
 pub mod inference;
 pub mod interrupt;
@@ -23,6 +24,7 @@ pub mod sentence;
 pub mod start;
 pub mod state;
 pub mod step;
+pub mod tasks;
 pub mod trainer;
 pub mod verify;
 

@@ -14,12 +14,15 @@ use weft_data::pipeline::Pipeline;
 use weft_data::preprocess::{Interpolation, Preprocess};
 use weft_data::tokenizer::Tokenizer;
 use weft_model::ModelConfig;
-use weft_objectives::Objectives;
+use weft_objectives::{Objectives, Task};
 use weft_vision::MaskMode;
 
+use crate::checkpoint::{self, Checkpoint};
+
 /// The recipes that come with weft.
-const BUILT_IN: [(&str, &str); 3] = [
+const BUILT_IN: [(&str, &str); 4] = [
     ("quick", include_str!("../recipes/quick.toml")),
+    ("quick-scenes", include_str!("../recipes/quick-scenes.toml")),
     ("pretrained", include_str!("../recipes/pretrained.toml")),
     ("base-mamo", include_str!("../recipes/base-mamo.toml")),
 ];
@@ -40,6 +43,9 @@ pub struct Recipe {
     pub augment: Augment,
     pub mask: MaskConfig,
     pub model: ModelConfig,
+    /// What the whole model starts from.
+    #[serde(default)]
+    pub start: CheckpointConfig,
     /// What the image encoder starts from.
     #[serde(default)]
     pub vision: StartConfig,
@@ -129,6 +135,16 @@ pub struct StartConfig {
     /// MAMO do with BERT, and its `tokenizer.json` is used where `tokenizer.path` names no other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init: Option<std::path::PathBuf>,
+}
+
+/// The `[start]` table.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckpointConfig {
+    /// A run directory or a checkpoint whose model this run goes on with, with its tokenizer. Heads
+    /// of tasks start anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<std::path::PathBuf>,
 }
 
 /// The `[preprocess]` table; the size is the model's.
@@ -312,6 +328,29 @@ impl Recipe {
             "mask.image_ratio must be below 1 where masked patches are dropped"
         );
         ensure!(!self.objectives.build().is_empty(), "objectives: at least one is needed");
+        self.validate_task()
+    }
+
+    /// The task that the model is fine-tuned for, if it is.
+    pub fn task(&self) -> Option<Task> {
+        self.objectives.tasks().first().copied()
+    }
+
+    fn validate_task(&self) -> Result<()> {
+        let tasks = self.objectives.tasks();
+        ensure!(tasks.len() <= 1, "objectives: {tasks:?} are several tasks; expected one at most");
+        if tasks == [Task::Grounding] {
+            // A rectangle is a place in the whole picture.
+            let Augment { crop_scale, flip, rand_ops, .. } = &self.augment;
+            ensure!(
+                *crop_scale == [1.0, 1.0]
+                    && *flip == 0.0
+                    && *rand_ops == 0
+                    && !self.preprocess.crop,
+                "grounding needs whole pictures: augment.crop_scale = [1.0, 1.0], augment.flip = \
+                 0.0, augment.rand_ops = 0 and preprocess.crop = false"
+            );
+        }
         Ok(())
     }
 
@@ -331,6 +370,10 @@ impl Recipe {
 
     /// The tokenizer that the recipe names, if it names one.
     pub fn tokenizer_path(&self) -> Option<std::path::PathBuf> {
+        if let Some(path) = &self.start.checkpoint {
+            let (_, checkpoint) = Checkpoint::locate(path).ok()?;
+            return Some(checkpoint.path().join(checkpoint::TOKENIZER));
+        }
         let published = || {
             let folder = packages::resolve(self.text.init.as_ref()?).ok()?;
             Some(folder.join("tokenizer.json"))

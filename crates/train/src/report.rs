@@ -80,6 +80,7 @@ pub fn report(
         curves: curves(lines),
         results: splits.iter().map(|split| split.retrieved.result.clone()).collect(),
         gallery,
+        examples: vec![],
         attention,
         notes,
         credit,

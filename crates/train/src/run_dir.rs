@@ -110,6 +110,11 @@ impl RunDir {
     pub fn checkpoints(&self) -> PathBuf {
         self.root.join("checkpoints")
     }
+
+    /// Runs that fine-tune this run's model.
+    pub fn tasks(&self) -> PathBuf {
+        self.root.join("tasks")
+    }
 }
 
 /// Makes the folder `out`, which must not exist or be empty, by `fill`: it is written aside and

@@ -1,17 +1,49 @@
-//! Models that start from published encoders.
+//! Models that start from a checkpoint or from published encoders.
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use weft_data::packages;
 use weft_data::preprocess::Preprocess;
-use weft_model::Model;
 use weft_model::published::{Coverage, start_text, start_vision};
+use weft_model::{Model, ModelConfig};
 
+use crate::checkpoint::Checkpoint;
 use crate::recipe::Recipe;
 
+/// `model` with what the recipe takes from a checkpoint or from published encoders, and what was
+/// taken.
+pub fn start(recipe: &Recipe, model: Model, vocab_size: usize) -> Result<(Model, Vec<String>)> {
+    match &recipe.start.checkpoint {
+        Some(path) => from_checkpoint(recipe, model, vocab_size, path).context("start.checkpoint"),
+        None => from_published(recipe, model, vocab_size),
+    }
+}
+
+/// The model of a checkpoint with the task head of `model`.
+fn from_checkpoint(
+    recipe: &Recipe,
+    model: Model,
+    vocab_size: usize,
+    path: &Path,
+) -> Result<(Model, Vec<String>)> {
+    let (_, checkpoint) = Checkpoint::locate(path)?;
+    let theirs = checkpoint.recipe()?.model;
+    let sizes = |config: &ModelConfig| ModelConfig { task: None, ..config.clone() };
+    ensure!(
+        sizes(&theirs) == sizes(&recipe.model),
+        "{}: [model] is not the recipe's",
+        checkpoint.path().display()
+    );
+    let device = model.temperature.val().device();
+    let mut started = theirs.init(vocab_size, recipe.seed, &device)?;
+    checkpoint.load_model(&mut started)?;
+    started.heads.task = model.heads.task;
+    Ok((started, vec![format!("model from {}", checkpoint.path().display())]))
+}
+
 /// `model` with the parts that the recipe takes from published encoders, and what was taken.
-pub fn from_published(
+fn from_published(
     recipe: &Recipe,
     mut model: Model,
     vocab_size: usize,

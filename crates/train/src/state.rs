@@ -18,19 +18,19 @@ pub struct TrainState {
 }
 
 impl TrainState {
-    /// The state before the first step, where the recipe starts from published encoders, and what
-    /// was taken from them.
+    /// The state before the first step, with what the recipe starts from, and what was taken from
+    /// there.
     ///
     /// # Errors
     ///
-    /// Where a published encoder cannot be read or does not fit the recipe.
+    /// Where a checkpoint or a published encoder cannot be read or does not fit the recipe.
     pub fn begin(
         recipe: &Recipe,
         vocab_size: usize,
         device: &Device,
     ) -> Result<(Self, Vec<String>)> {
         let mut state = Self::new(recipe, vocab_size, device)?;
-        let (model, lines) = start::from_published(recipe, state.model, vocab_size)?;
+        let (model, lines) = start::start(recipe, state.model, vocab_size)?;
         state.twin = momentum::twin(&model.backbone);
         state.model = model;
         Ok((state, lines))

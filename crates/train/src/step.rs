@@ -49,10 +49,11 @@ impl Stepper {
     ///
     /// When a loss or a gradient is not finite: names the step and the objective.
     pub fn step(&self, state: &mut TrainState, batches: &[Batch], step: u64) -> Result<Line> {
+        let classes = self.recipe.model.task.map_or(0, |task| task.outputs);
         let mut sum: Option<NamedGradients> = None;
         let mut figures: Vec<Figure> = Vec::new();
         for (part, batch) in batches.iter().enumerate() {
-            let pairs = to_device(batch, &self.device)?;
+            let pairs = to_device(batch, classes, &self.device)?;
             let (gradients, found) =
                 self.backward(&state.model, &state.twin, &pairs, step, part as u64)?;
             add(&mut figures, found, 1.0 / batches.len() as f64);

@@ -26,18 +26,23 @@ use crate::rss::peak_rss_mib;
 use crate::run_dir::{RunDir, write_atomically};
 use crate::state::TrainState;
 use crate::step::Stepper;
+use crate::tasks::{Examples, TaskEvaluation, evaluate_task, has_labels};
 
 /// The split that checkpoints are compared on. Test splits are looked at once, at the end.
 const VALIDATION: &str = "val";
 const TRAIN: &str = "train";
 /// What the best checkpoint is chosen by: mean recall on `val` before re-ranking.
 const CHOSEN_BY: &str = "val_rmean";
+/// The same of a task: its main metric.
+const TASK_CHOSEN_BY: &str = "val_accuracy";
 
 /// A run that is about to start or to go on.
 pub struct Trainer {
     recipe: Recipe,
     run: RunDir,
     dataset: Dataset,
+    /// What the records are examples of, where the model is fine-tuned.
+    examples: Option<Examples>,
     tokenizer: Arc<Tokenizer>,
     state: TrainState,
     progress: checkpoint::Progress,
@@ -60,9 +65,11 @@ impl Trainer {
     ///
     /// When the data cannot be read, the recipe does not fit them, or `out` holds a run and must not
     /// be overwritten.
-    pub fn begin(recipe: Recipe, out: &Path, overwrite: bool, device: &Device) -> Result<Self> {
+    pub fn begin(mut recipe: Recipe, out: &Path, overwrite: bool, device: &Device) -> Result<Self> {
         let begun = Instant::now();
-        let dataset = open_data(&recipe)?;
+        let (dataset, examples) = open_data(&recipe, None)?;
+        // What the head is follows from the data, and belongs to what a run is.
+        recipe.model.task = examples.as_ref().map(Examples::head);
         let tokenizer = match recipe.tokenizer_path() {
             Some(path) => Tokenizer::load(&path)?,
             None => {
@@ -86,7 +93,7 @@ impl Trainer {
         let progress =
             checkpoint::Progress { ledger: dataset.ledger.clone(), ..Default::default() };
         let device = device.clone();
-        Ok(Self { recipe, run, dataset, tokenizer, state, progress, device, begun })
+        Ok(Self { recipe, run, dataset, examples, tokenizer, state, progress, device, begun })
     }
 
     /// Goes on with the run in `path`: a run directory, or one of its checkpoints. A run that was
@@ -109,13 +116,13 @@ impl Trainer {
         let tokenizer = Arc::new(checkpoint.tokenizer()?);
         let mut state = TrainState::new(&recipe, tokenizer.vocab_size(), device)?;
         checkpoint.load_state(&mut state)?;
-        let dataset = open_data(&recipe)?;
+        let (dataset, examples) = open_data(&recipe, Some(checkpoint.classes()?))?;
         same_splits(&dataset, &run)?;
         let progress = checkpoint.progress()?;
         checkpoint::sweep(&run.checkpoints())?;
         checkpoint::discard_after(&run.checkpoints(), progress.step)?;
         let device = device.clone();
-        Ok(Self { recipe, run, dataset, tokenizer, state, progress, device, begun })
+        Ok(Self { recipe, run, dataset, examples, tokenizer, state, progress, device, begun })
     }
 
     /// The run directory.
@@ -238,15 +245,25 @@ impl Trainer {
         if records.is_empty() {
             return Ok(false);
         }
-        let evaluation = self.evaluation(VALIDATION, records, "", 0);
-        let dual = retrieve(&self.inference(), &evaluation)?.dual;
-        let mean = dual.rmean();
-        line.push("val_i2t_r1", dual.i2t_r1);
-        line.push("val_t2i_r1", dual.t2i_r1);
-        line.push(CHOSEN_BY, mean);
-        let improved = self.progress.best.is_none_or(|best| mean > best.value);
+        let value = match &self.examples {
+            None => {
+                let evaluation = self.evaluation(VALIDATION, records, "", 0);
+                let dual = retrieve(&self.inference(), &evaluation)?.dual;
+                line.push("val_i2t_r1", dual.i2t_r1);
+                line.push("val_t2i_r1", dual.t2i_r1);
+                line.push(CHOSEN_BY, dual.rmean());
+                dual.rmean()
+            }
+            Some(examples) => {
+                let evaluation = self.task_evaluation(VALIDATION, records, "", false);
+                let score = evaluate_task(&self.inference(), examples, &evaluation)?.score;
+                line.push(TASK_CHOSEN_BY, score);
+                score
+            }
+        };
+        let improved = self.progress.best.is_none_or(|best| value > best.value);
         if improved {
-            self.progress.best = Some(Best { step: self.progress.step, value: mean });
+            self.progress.best = Some(Best { step: self.progress.step, value });
         }
         Ok(improved)
     }
@@ -257,6 +274,7 @@ impl Trainer {
             recipe: &self.recipe,
             tokenizer: &self.tokenizer,
             preprocess: &self.recipe.preprocessing(),
+            classes: &self.examples.as_ref().map(Examples::classes).unwrap_or_default(),
         };
         Checkpoint::save(&folder, &self.state, &self.progress, &companions)?;
         let keep = self.recipe.train.keep_last;
@@ -274,6 +292,7 @@ impl Trainer {
         let checkpoint = checkpoint::place(&self.run.checkpoints(), self.progress.step);
         let checkpoint = checkpoint.display().to_string();
         let mut splits = Vec::new();
+        let mut results = Vec::new();
         if test_splits(&self.dataset).is_empty() {
             eprintln!("no test split, so nothing to evaluate: see data.test_fraction");
         }
@@ -282,12 +301,30 @@ impl Trainer {
                 // The weights are saved; --resume comes straight back to the evaluation.
                 return Ok(Outcome::Interrupted { step: self.progress.step });
             }
-            let evaluation = self.evaluation(name, records, &checkpoint, self.recipe.eval.rerank);
-            let retrieved = retrieve(&model, &evaluation)?;
-            if retrieved.ledger.total() > 0 {
-                eprintln!("left out of {name}:\n{}", retrieved.ledger);
+            let ledger = match &self.examples {
+                Some(_) if !has_labels(records) => {
+                    eprintln!("{name}: no labels, so nothing to score");
+                    continue;
+                }
+                Some(examples) => {
+                    let evaluation = self.task_evaluation(name, records, &checkpoint, true);
+                    let evaluated = evaluate_task(&model, examples, &evaluation)?;
+                    results.push(evaluated.result);
+                    evaluated.ledger
+                }
+                None => {
+                    let rerank = self.recipe.eval.rerank;
+                    let evaluation = self.evaluation(name, records, &checkpoint, rerank);
+                    let retrieved = retrieve(&model, &evaluation)?;
+                    let ledger = retrieved.ledger.clone();
+                    results.push(retrieved.result.clone());
+                    splits.push(EvaluatedSplit { records, retrieved });
+                    ledger
+                }
+            };
+            if ledger.total() > 0 {
+                eprintln!("left out of {name}:\n{ledger}");
             }
-            splits.push(EvaluatedSplit { records, retrieved });
         }
         let train = &self.recipe.train;
         let samples = train.steps as f64 * (train.batch_size * train.accumulate) as f64;
@@ -303,7 +340,7 @@ impl Trainer {
             chance: BTreeMap::new(),
             metrics: BTreeMap::new(),
         };
-        splits.iter().for_each(|split| summary.add(&split.retrieved.result));
+        results.iter().for_each(|result| summary.add(result));
         write_atomically(&self.run.summary(), &serde_json::to_vec_pretty(&summary)?)?;
 
         let lines = metrics_log::read(&self.run.metrics())?;
@@ -311,9 +348,9 @@ impl Trainer {
             "Held-out pictures; none was trained on, and no checkpoint was chosen by them.".into(),
             "Gallery: captions at equal distances through each split, not chosen by result.".into(),
         ];
-        let report = report(&model, &summary, &lines, &splits, notes, credits(&self.dataset))?;
+        let mut report = report(&model, &summary, &lines, &splits, notes, credits(&self.dataset))?;
+        report.results.clone_from(&results);
         write_atomically(&self.run.report(), report.html()?.as_bytes())?;
-        let results: Vec<_> = splits.into_iter().map(|split| split.retrieved.result).collect();
         Ok(Outcome::Finished { summary, table: results_table(&results) })
     }
 
@@ -327,6 +364,17 @@ impl Trainer {
         let bad_budget = self.recipe.data.bad_budget;
         let data_set = self.dataset.total();
         Evaluation { split, records, checkpoint, rerank, bad_budget, data_set }
+    }
+
+    fn task_evaluation<'a>(
+        &self,
+        split: &'a str,
+        records: &'a [Record],
+        checkpoint: &'a str,
+        blind: bool,
+    ) -> TaskEvaluation<'a> {
+        let bad_budget = self.recipe.data.bad_budget;
+        TaskEvaluation { split, records, checkpoint, blind, bad_budget }
     }
 
     fn inference(&self) -> Inference {
@@ -408,8 +456,16 @@ pub fn test_splits(dataset: &Dataset) -> Vec<(&str, &[Record])> {
     tests.map(|(name, records)| (name.as_str(), records.as_slice())).collect()
 }
 
-fn open_data(recipe: &Recipe) -> Result<Dataset> {
-    Ok(dataset::open(&recipe.data)?)
+/// The records of a recipe and, where it has a task, the examples that they are. `classes` are
+/// those of a run that goes on.
+fn open_data(recipe: &Recipe, classes: Option<Vec<String>>) -> Result<(Dataset, Option<Examples>)> {
+    match recipe.task() {
+        None => Ok((dataset::open(&recipe.data)?, None)),
+        Some(task) => {
+            let examples = Examples::open(task, recipe, classes)?;
+            Ok((examples.dataset(), Some(examples)))
+        }
+    }
 }
 
 /// Time in a form for people.
@@ -421,7 +477,9 @@ pub fn minutes(seconds: f64) -> String {
 /// Whom a page that shows the pictures must name.
 pub fn credits(dataset: &Dataset) -> Vec<String> {
     match dataset.name.as_str() {
-        weft_data::emoji::NAME => vec![weft_data::emoji::CREDIT.to_string()],
+        weft_data::emoji::NAME | weft_data::scenes::NAME => {
+            vec![weft_data::emoji::CREDIT.to_string()]
+        }
         _ => Vec::new(),
     }
 }

@@ -1,6 +1,5 @@
 //! The data path: JPEG pictures decoded, cropped, flipped, changed by RandAugment and normalised.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -67,12 +66,8 @@ fn records(folder: &Path) -> Result<Vec<Record>> {
     for entry in std::fs::read_dir(folder).with_context(named)? {
         let path = entry.with_context(named)?.path();
         if path.extension().is_some_and(|extension| extension == "jpg") {
-            records.push(Record {
-                key: path.display().to_string(),
-                captions: vec!["a photograph".into()],
-                picture: Picture::File(path),
-                annotations: BTreeMap::new(),
-            });
+            let key = path.display().to_string();
+            records.push(Record::new(key, vec!["a photograph".into()], Picture::File(path)));
         }
     }
     ensure!(records.len() >= BATCH, "{}: fewer than {BATCH} .jpg files", named());

@@ -98,7 +98,7 @@ fn batch_arrays(batch: &Batch, index: usize, context: &Context) -> Result<Vec<Ar
     let text = [rows, batch.tokens];
     let ids =
         |what, ids: &[i32]| Array::ints(&name(what), &text, ids.iter().map(|id| (*id).into()));
-    let captions = to_device(batch, &context.device)?.caption_of;
+    let captions = to_device(batch, 0, &context.device)?.caption_of;
     Ok(vec![
         Array::floats(&name("images"), &[rows, 3, size, size], &batch.images),
         Array::bools(&name("image_mask"), &[rows, batch.patches], &batch.image_mask),
@@ -117,7 +117,7 @@ fn first_negatives(
     batch: &Batch,
     context: &Context,
 ) -> Result<Negatives> {
-    let pairs = to_device(batch, &context.device)?;
+    let pairs = to_device(batch, 0, &context.device)?;
     // The address at which `Stepper` draws them.
     let seed = addressed(quick.recipe.seed, 0, "0", "negatives").next_u64();
     let model = state.model.valid();

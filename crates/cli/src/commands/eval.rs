@@ -3,11 +3,21 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Result, ensure};
-use weft_eval::results_table;
+use anyhow::{Context, Result, bail, ensure};
+use weft_data::dataset::SourceConfig;
+use weft_data::error::Ledger;
+use weft_data::record::Record;
+use weft_eval::{Example, TaskResult, results_table, tasks_page, vqa_submission};
+use weft_train::RunDir;
+use weft_train::checkpoint::Checkpoint;
 use weft_train::evaluate::{Evaluation, retrieve};
+use weft_train::inference::Inference;
 use weft_train::run_dir::write_atomically;
-use weft_train::trainer::test_splits;
+use weft_train::tasks::{
+    self, Examples, TaskEvaluation, best, classification, contrast, evaluate_task, has_labels,
+    weak_grounding,
+};
+use weft_train::trainer::{credits, test_splits};
 
 use super::source::{DataArgs, ModelArgs};
 
@@ -15,6 +25,9 @@ use super::source::{DataArgs, ModelArgs};
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
+    /// What the model is asked; by default the task that it is fine-tuned for, or else retrieval.
+    #[arg(long, value_enum)]
+    task: Option<Task>,
     #[command(flatten)]
     data: DataArgs,
     /// The split; by default every test split.
@@ -23,39 +36,245 @@ pub struct Args {
     /// Candidates that the matching head re-ranks per query; 0 for none; by default the recipe's.
     #[arg(long)]
     rerank: Option<usize>,
+    /// Layer of the fusion encoder, from 0, whose attention grounds phrases without training; by
+    /// default the middle one.
+    #[arg(long)]
+    layer: Option<usize>,
     /// Write the results to this file, as JSON, too.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Write the answers of a model fine-tuned for VQAv2 to this file, as its evaluation server takes
+    /// them; wants --split.
+    #[arg(long, value_name = "FILE", requires = "split")]
+    submission: Option<PathBuf>,
+    /// Write the results with examples to this file, as a page, too.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 }
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Task {
+    Retrieval,
+    /// Minimal pairs of captions.
+    Contrast,
+    /// Zero-shot classification and a linear probe.
+    Classification,
+    /// Grounding by Grad-CAM, without having seen a rectangle.
+    WeakGrounding,
+    /// What the model is fine-tuned for.
+    Own,
+    /// Everything of a pre-trained model, and of those fine-tuned from it (RUN/tasks).
+    All,
+}
+
+/// What was found.
+#[derive(Default)]
+struct Found {
+    results: Vec<TaskResult>,
+    examples: Vec<Example>,
+    credits: Vec<String>,
+}
+
+/// Examples of each split on a page.
+const SHOWN: usize = 4;
 
 pub fn run(args: Args) -> Result<ExitCode> {
     let (checkpoint, model) = args.model.load()?;
-    let dataset = args.data.open(&model.recipe.data)?;
+    let own = if model.recipe.task().is_some() { Task::Own } else { Task::Retrieval };
+    let mut found = Found::default();
+    match args.task.unwrap_or(own) {
+        Task::All => all(&args, &checkpoint, &model, &mut found)?,
+        task => one(task, &args, &checkpoint, &model, &mut found)?,
+    }
+    println!("{}", results_table(&found.results));
+    if let Some(path) = &args.json {
+        write_atomically(path, &serde_json::to_vec_pretty(&found.results)?)?;
+    }
+    if let Some(path) = &args.html {
+        found.credits.sort();
+        found.credits.dedup();
+        let title = format!("weft: {}", model.recipe.name);
+        let page = tasks_page(&title, &found.results, &found.examples, &found.credits)?;
+        write_atomically(path, page.as_bytes())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn one(
+    task: Task,
+    args: &Args,
+    checkpoint: &Checkpoint,
+    model: &Inference,
+    found: &mut Found,
+) -> Result<()> {
+    let path = checkpoint.path().display().to_string();
+    let config = args.data.apply(&model.recipe.data);
+    match task {
+        Task::Retrieval => retrieval(args, &config, &path, model, found),
+        Task::Own => fine_tuned(args, checkpoint, model, found),
+        Task::Contrast => {
+            let data = contrast::open(&config)?;
+            for split in splits(args, data.splits.keys()) {
+                found.results.push(contrast::evaluate(model, &data, &split, &path)?);
+            }
+            Ok(())
+        }
+        Task::Classification => {
+            let classes = classification::open(&config)?;
+            found.results.extend(classification::evaluate(model, &classes, &path)?);
+            Ok(())
+        }
+        Task::WeakGrounding => {
+            let data = weak_grounding::open(&config)?;
+            let layer = args.layer.unwrap_or((model.fusion_depth() - 1) / 2);
+            for split in splits(args, data.splits.keys()) {
+                found.results.push(weak_grounding::evaluate(model, &data, &split, layer, &path)?);
+            }
+            Ok(())
+        }
+        Task::All => bail!("all is not one task"),
+    }
+}
+
+fn all(args: &Args, checkpoint: &Checkpoint, model: &Inference, found: &mut Found) -> Result<()> {
+    ensure!(
+        model.recipe.task().is_none(),
+        "--task all wants a pre-trained model; {} is fine-tuned",
+        checkpoint.path().display()
+    );
+    for task in [Task::Retrieval, Task::Contrast, Task::Classification, Task::WeakGrounding] {
+        one(task, args, checkpoint, model, found)?;
+    }
+    let (run, _) = Checkpoint::locate(&args.model.checkpoint)?;
+    let runs = fine_tuned_runs(&run)?;
+    if runs.is_empty() {
+        eprintln!(
+            "no fine-tuned model in {}; weft train scenes-vqa --from {} makes one",
+            run.tasks().display(),
+            run.root().display()
+        );
+    }
+    let device = args.model.backend.device()?;
+    for run in runs {
+        let (_, checkpoint) = Checkpoint::locate(&run)?;
+        let model = Inference::load(&checkpoint, &device)?;
+        fine_tuned(args, &checkpoint, &model, found).with_context(|| run.display().to_string())?;
+    }
+    Ok(())
+}
+
+/// The runs that were fine-tuned from `run`, by name.
+fn fine_tuned_runs(run: &RunDir) -> Result<Vec<PathBuf>> {
+    let folder = run.tasks();
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let mut runs = Vec::new();
+    for entry in std::fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+        let path = entry?.path();
+        if RunDir::open(&path).is_ok() {
+            runs.push(path);
+        }
+    }
+    runs.sort();
+    Ok(runs)
+}
+
+fn retrieval(
+    args: &Args,
+    config: &SourceConfig,
+    path: &str,
+    model: &Inference,
+    found: &mut Found,
+) -> Result<()> {
+    let dataset = weft_data::dataset::open(config)?;
     let splits = match &args.split {
         Some(name) => vec![(name.as_str(), dataset.split(name)?)],
         None => test_splits(&dataset),
     };
     ensure!(!splits.is_empty(), "no test split; name one with --split\n{}", dataset.summary());
-    let path = checkpoint.path().display().to_string();
-    let mut results = Vec::new();
     for (split, records) in splits {
         let evaluation = Evaluation {
             split,
             records,
-            checkpoint: &path,
+            checkpoint: path,
             rerank: args.rerank.unwrap_or(model.recipe.eval.rerank),
             bad_budget: model.recipe.data.bad_budget,
             data_set: dataset.total(),
         };
-        let retrieved = retrieve(&model, &evaluation)?;
+        let retrieved = retrieve(model, &evaluation)?;
         if retrieved.ledger.total() > 0 {
             eprintln!("left out of {split}:\n{}", retrieved.ledger);
         }
-        results.push(retrieved.result);
+        found.results.push(retrieved.result);
     }
-    println!("{}", results_table(&results));
-    if let Some(path) = &args.json {
-        write_atomically(path, &serde_json::to_vec_pretty(&results)?)?;
+    found.credits.extend(credits(&dataset));
+    Ok(())
+}
+
+fn fine_tuned(
+    args: &Args,
+    checkpoint: &Checkpoint,
+    model: &Inference,
+    found: &mut Found,
+) -> Result<()> {
+    let task = model.recipe.task().context("the model is not fine-tuned for a task")?;
+    let mut recipe = model.recipe.clone();
+    recipe.data = args.data.apply(&recipe.data);
+    let examples = Examples::open(task, &recipe, Some(checkpoint.classes()?))?;
+    let dataset = examples.dataset();
+    let path = checkpoint.path().display().to_string();
+    for split in splits(args, dataset.splits.keys()) {
+        let records = dataset.split(&split)?;
+        if let Some(path) = &args.submission {
+            let answers = answers(model, &examples, records)?;
+            write_atomically(path, answers.as_bytes())?;
+        }
+        if !has_labels(records) {
+            eprintln!("{split}: no labels, so nothing to score");
+            continue;
+        }
+        let evaluation = TaskEvaluation {
+            split: &split,
+            records,
+            checkpoint: &path,
+            blind: true,
+            bad_budget: recipe.data.bad_budget,
+        };
+        let evaluated = evaluate_task(model, &examples, &evaluation)?;
+        if evaluated.ledger.total() > 0 {
+            eprintln!("left out of {split}:\n{}", evaluated.ledger);
+        }
+        if args.html.is_some() {
+            let shown = tasks::shown::shown(model, &examples, &split, records, &evaluated, SHOWN)?;
+            found.examples.extend(shown);
+        }
+        found.results.push(evaluated.result);
     }
-    Ok(ExitCode::SUCCESS)
+    found.credits.extend(credits(&dataset));
+    Ok(())
+}
+
+/// The submission file of a split.
+fn answers(model: &Inference, examples: &Examples, records: &[Record]) -> Result<String> {
+    let mut ledger = Ledger::default();
+    let outputs = model.task_outputs(records, &mut ledger)?;
+    ensure!(
+        ledger.total() == 0,
+        "a submission needs an answer to every question; of these the pictures cannot be read:\n\
+         {ledger}"
+    );
+    let names = examples.classes();
+    ensure!(!names.is_empty(), "--submission is for questions");
+    let answers = records.iter().zip(&outputs.rows);
+    let answers = answers.map(|(record, row)| (record.key.as_str(), names[best(row)].as_str()));
+    Ok(vqa_submission(answers)?)
+}
+
+/// The split that was asked for, or every test split.
+fn splits<'a>(args: &Args, names: impl Iterator<Item = &'a String>) -> Vec<String> {
+    match &args.split {
+        Some(name) => vec![name.clone()],
+        None => names.filter(|name| !matches!(name.as_str(), "train" | "val")).cloned().collect(),
+    }
 }

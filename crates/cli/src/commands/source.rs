@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use weft_data::dataset::{self, Dataset, SourceConfig};
-use weft_data::emoji;
+use weft_data::{emoji, scenes, tasks};
 use weft_train::checkpoint::Checkpoint;
 use weft_train::inference::Inference;
 
@@ -35,7 +35,7 @@ impl ModelArgs {
 /// Which pictures and captions.
 #[derive(clap::Args)]
 pub struct DataArgs {
-    /// emoji, a folder, a .jsonl, .csv or .tsv file, tar shards, or a Karpathy .json; by default
+    /// emoji, scenes, a folder, a .jsonl, .csv or .tsv file, tar shards, or a Karpathy .json; by default
     /// what the model was trained on.
     #[arg(long)]
     pub data: Option<String>,
@@ -52,7 +52,7 @@ impl DataArgs {
         let absolute = |path: &str| std::path::absolute(path).unwrap_or_else(|_| path.into());
         if let Some(source) = &self.data {
             config.source = match source.as_str() {
-                emoji::NAME => source.clone(),
+                emoji::NAME | scenes::NAME | tasks::EASY_VQA => source.clone(),
                 path => absolute(path).to_string_lossy().into_owned(),
             };
             config.images = None;

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
+use weft_train::checkpoint::Checkpoint;
+use weft_train::fine_tune::fine_tune;
 use weft_train::interrupt::Interrupt;
 use weft_train::trainer::minutes;
 use weft_train::{Outcome, Recipe, Trainer};
@@ -13,18 +15,21 @@ use crate::backend::Backend;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// The name of a recipe that comes with weft, or a TOML file.
+    /// The name of a recipe that comes with weft, or a TOML file; with --from a fine-tuning one.
     #[arg(default_value = "quick")]
     recipe: String,
-    /// The run directory; by default runs/NAME.
+    /// The run directory; by default runs/NAME, and with --from RUN it is RUN/tasks/NAME.
     #[arg(long)]
     out: Option<PathBuf>,
     /// Replace a run that is there already.
     #[arg(long)]
     overwrite: bool,
+    /// Fine-tune the model of this run or checkpoint.
+    #[arg(long, value_name = "RUN", requires = "recipe")]
+    from: Option<PathBuf>,
     /// Go on with a run, from its latest checkpoint or from the one named. The recipe is the run's.
     #[arg(long, value_name = "RUN", conflicts_with_all = [
-        "recipe", "out", "overwrite", "steps", "seed", "set", "data", "images",
+        "recipe", "from", "out", "overwrite", "steps", "seed", "set", "data", "images",
     ])]
     resume: Option<PathBuf>,
     /// Number of steps.
@@ -73,7 +78,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
 }
 
 fn begin(args: &Args) -> Result<Trainer> {
-    let mut recipe = Recipe::open(&args.recipe)?.with(&args.set)?;
+    let recipe = match &args.from {
+        Some(checkpoint) => fine_tune(&args.recipe, checkpoint)?,
+        None => Recipe::open(&args.recipe)?,
+    };
+    let mut recipe = recipe.with(&args.set)?;
     if let Some(steps) = args.steps {
         recipe.train.steps = steps;
     }
@@ -82,6 +91,10 @@ fn begin(args: &Args) -> Result<Trainer> {
     }
     recipe.data = args.data.apply(&recipe.data);
     recipe.validate()?;
-    let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(&recipe.name));
+    let out = match (&args.out, &args.from) {
+        (Some(out), _) => out.clone(),
+        (None, Some(from)) => Checkpoint::locate(from)?.0.tasks().join(&recipe.name),
+        (None, None) => Path::new("runs").join(&recipe.name),
+    };
     Trainer::begin(recipe, &out, args.overwrite, &args.backend.device()?)
 }

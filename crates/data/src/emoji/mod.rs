@@ -127,5 +127,5 @@ fn record(entry: &Entry, also: &[String]) -> Record {
             annotations.insert(name.to_string(), value);
         }
     }
-    Record { key: entry.key.clone(), captions, picture: Picture::Embedded(entry.png), annotations }
+    Record::new(&entry.key, captions, Picture::Embedded(entry.png)).annotated(annotations)
 }

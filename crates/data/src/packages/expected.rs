@@ -68,7 +68,7 @@ impl Expected<'_> {
 }
 
 /// Whether nothing is there, or a file is where a folder of the path should be.
-fn is_absence(error: &io::Error) -> bool {
+pub(super) fn is_absence(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 

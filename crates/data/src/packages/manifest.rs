@@ -20,6 +20,9 @@ pub struct Manifest {
     pub source: Source,
     /// The files that are unpacked. Nothing else of the package is.
     pub members: Vec<Member>,
+    /// Folders of which every file is unpacked.
+    #[serde(default)]
+    pub folders: Vec<Folder>,
     /// Files that the package lacks.
     #[serde(default)]
     pub texts: Vec<Text>,
@@ -62,6 +65,23 @@ pub struct Member {
     /// The path in the folder.
     pub file: String,
     pub bytes: u64,
+    pub sha256: String,
+}
+
+/// A folder of the package with many files, all in it and none below it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Folder {
+    /// The path in the package.
+    pub path: String,
+    /// The path in the folder that is made.
+    pub file: String,
+    /// Number of files.
+    pub files: usize,
+    /// Of all files together.
+    pub bytes: u64,
+    /// SHA-256 over all files in order of their names: of each its name, a zero byte, the number of
+    /// bytes (64 bits, little-endian) and the bytes.
     pub sha256: String,
 }
 
@@ -131,6 +151,14 @@ impl Manifest {
     }
 
     fn problem(&self) -> Option<String> {
+        for Folder { path, file, sha256, .. } in &self.folders {
+            if !stays_inside(file) || !stays_inside(path) {
+                return Some(format!("folder {file:?}: expected paths within a folder"));
+            }
+            if !is_sha256(sha256) {
+                return Some(format!("sha256 of {file:?} is {sha256:?}: expected {SHA256}"));
+            }
+        }
         // They become arguments of a program and names of files.
         for (field, value) in [
             ("name", &self.name),
@@ -150,11 +178,8 @@ impl Manifest {
             if !seen.insert(file.to_string()) {
                 return Some(format!("file {file:?} comes twice"));
             }
-            let is_digit = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f');
-            if sha256.len() != 64 || !sha256.bytes().all(is_digit) {
-                return Some(format!(
-                    "sha256 of {file:?} is {sha256:?}: expected 64 hexadecimal digits"
-                ));
+            if !is_sha256(&sha256) {
+                return Some(format!("sha256 of {file:?} is {sha256:?}: expected {SHA256}"));
             }
         }
         let from = &self.convert.as_ref()?.from;
@@ -183,8 +208,15 @@ impl Convert {
     }
 }
 
+const SHA256: &str = "64 hexadecimal digits";
+
+fn is_sha256(text: &str) -> bool {
+    let is_digit = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f');
+    text.len() == 64 && text.bytes().all(is_digit)
+}
+
 /// Whether a program takes `text` for no option, and a file system for no path.
-fn is_plain(text: &str) -> bool {
+pub(super) fn is_plain(text: &str) -> bool {
     let rest = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     text.bytes().all(rest) && text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric())
 }

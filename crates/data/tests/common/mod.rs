@@ -1,6 +1,5 @@
 //! Records and a pipeline that need no file.
 
-use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::sync::Arc;
 
@@ -18,16 +17,13 @@ pub fn record(number: usize) -> Record {
     });
     let mut bytes = Cursor::new(Vec::new());
     picture.write_to(&mut bytes, ImageFormat::Png).unwrap();
-    Record {
-        key: format!("record-{number}"),
-        captions: vec![
-            format!("a picture with number {number}"),
-            format!("number {number}, seen again"),
-            format!("this is {number}"),
-        ],
-        picture: Picture::Embedded(bytes.into_inner().leak()),
-        annotations: BTreeMap::new(),
-    }
+    let captions = vec![
+        format!("a picture with number {number}"),
+        format!("number {number}, seen again"),
+        format!("this is {number}"),
+    ];
+    let picture = Picture::Embedded(bytes.into_inner().leak());
+    Record::new(format!("record-{number}"), captions, picture)
 }
 
 pub fn records(count: usize) -> Vec<Record> {

@@ -15,6 +15,7 @@ mod by_hand;
 mod client;
 mod damage;
 mod dinov2;
+mod folders;
 mod manifests;
 mod real;
 

@@ -2,6 +2,7 @@
 
 use weft_data::packages::{self, cache_folder, folder, manifest};
 use weft_data::preprocess::Preprocess;
+use weft_data::tasks::{Question, TaskSource, open_questions};
 use weft_data::tokenizer::Tokenizer;
 use weft_weights::Weights;
 
@@ -63,4 +64,32 @@ fn the_real_model_converts_to_the_bytes_in_the_manifest() {
     let options =
         Options { cache: root.path().join("cache"), client: None, file: Some(file), verify: false };
     assert_eq!(manifest.get(&options).unwrap().state, State::Got);
+}
+
+/// The published counts, and every picture and answer.
+#[test]
+fn easy_vqa_has_all_its_questions() {
+    let Some(_) = there("easy-vqa") else { return };
+    verify("easy-vqa");
+    let data = open_questions(&TaskSource::new("easy-vqa")).unwrap();
+    assert_eq!(data.ledger.total(), 0, "{}", data.ledger);
+    let [train, val, test] = ["train", "val", "test"].map(|split| &data.splits[split]);
+    assert_eq!((train.len() + val.len(), test.len()), (38_575, 9_673));
+    let pictures = |questions: &[Question]| -> BTreeSet<String> {
+        questions.iter().map(|question| question.picture.origin()).collect()
+    };
+    let (trained, held_out) = (pictures(train), pictures(val));
+    assert!(trained.is_disjoint(&held_out), "val is cut by picture");
+    assert_eq!((trained.len() + held_out.len(), pictures(test).len()), (4_000, 1_000));
+    let yes_or_no = |question: &&Question| matches!(question.answers[0].as_str(), "yes" | "no");
+    assert_eq!(test.iter().filter(yes_or_no).count(), 7_136);
+    for question in test {
+        let of_kind: &[&str] = match question.kind.as_str() {
+            "shape" => &["circle", "rectangle", "triangle"],
+            "presence" | "absence" => &["yes", "no"],
+            "colour" => &["black", "blue", "brown", "gray", "green", "red", "teal", "yellow"],
+            other => panic!("kind {other}"),
+        };
+        assert!(of_kind.contains(&question.answers[0].as_str()), "{question:?}");
+    }
 }

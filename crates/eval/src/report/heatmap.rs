@@ -109,7 +109,7 @@ impl<'a> Heat<'a> {
 
 /// Dark violet to red to yellow for 0 to 1. Lightness rises all the way, so the order of colours
 /// survives colour blindness and a black-and-white print.
-fn colour(heat: f32) -> String {
+pub fn colour(heat: f32) -> String {
     const STOPS: [[f32; 3]; 4] =
         [[16.0, 8.0, 48.0], [120.0, 28.0, 109.0], [237.0, 105.0, 37.0], [252.0, 255.0, 120.0]];
     let at = heat.clamp(0.0, 1.0) * (STOPS.len() - 1) as f32;

@@ -1,8 +1,9 @@
 //! The tables of the report: facts and results.
 
 use super::page::escape;
-use crate::TaskResult;
+use crate::answerer::{Compared, figure_text};
 use crate::result::{cell, other_metrics, retrieval_rows};
+use crate::{Answerer, TaskResult};
 
 /// Keys and values, a row each.
 pub fn facts(facts: &[(String, String)]) -> String {
@@ -48,7 +49,34 @@ fn retrieval(results: &[TaskResult]) -> String {
     )
 }
 
+/// One table for each result with baselines, one for what is left.
 fn others(results: &[TaskResult]) -> String {
+    let tables: String = results.iter().filter_map(Compared::of).map(|of| compared(&of)).collect();
+    let plain = results.iter().filter(|result| Compared::of(result).is_none());
+    tables + &plain_metrics(&plain.cloned().collect::<Vec<_>>())
+}
+
+/// The model beside what needs no model, or only half the input.
+fn compared(compared: &Compared) -> String {
+    let TaskResult { task, split, n, .. } = compared.result;
+    let heading =
+        |who: &Answerer| format!("<th scope=\"col\" class=\"number\">{}</th>", who.heading());
+    let headings: String = compared.columns.iter().map(heading).collect();
+    let cell = |figure: &Option<f64>| format!("<td class=\"number\">{}</td>", figure_text(*figure));
+    let row = |(metric, figures): &(&str, Vec<Option<f64>>)| {
+        let cells: String = figures.iter().map(cell).collect();
+        format!("<tr><th scope=\"row\">{}</th>{cells}</tr>\n", escape(metric))
+    };
+    let rows: String = compared.rows.iter().map(row).collect();
+    format!(
+        "<h3>{}, {}, n = {n}</h3>\n<div class=\"wide\"><table class=\"results\">\n<thead>\n<tr>\
+         <th scope=\"col\">metric</th>{headings}</tr>\n</thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n",
+        escape(task),
+        escape(split)
+    )
+}
+
+fn plain_metrics(results: &[TaskResult]) -> String {
     let row = |(result, name, value): (&TaskResult, &str, f64)| {
         format!(
             "<tr><td>{}</td><td>{}</td><td class=\"number\">{}</td><th scope=\"row\">{}</th>\

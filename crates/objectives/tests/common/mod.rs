@@ -1,8 +1,8 @@
 //! A model and a batch small enough for finite differences.
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use weft_fusion::JointFusionConfig;
-use weft_model::{Backbone, Model, ModelConfig, momentum};
+use weft_model::{Backbone, Model, ModelConfig, TaskHeadConfig, momentum};
 use weft_nn::{NormPosition, TransformerConfig};
 use weft_objectives::PairBatch;
 use weft_objectives::batch::HostPairs;
@@ -11,6 +11,8 @@ use weft_vision::{MaskMode, VitConfig};
 
 pub const VOCABULARY: usize = 12;
 pub const BATCH: usize = 4;
+/// Of a task head: four classes, or a rectangle.
+pub const OUTPUTS: usize = 4;
 const SIZE: usize = 8;
 const PATCHES: usize = 4;
 const TOKENS: usize = 5;
@@ -34,6 +36,7 @@ pub fn config(mask_mode: MaskMode) -> ModelConfig {
             class_token: Default::default(),
             transformer: transformer(12, NormPosition::Pre),
         },
+        task: None,
     }
 }
 
@@ -44,6 +47,41 @@ pub fn models(mask_mode: MaskMode, device: &Device) -> (Model, Backbone) {
     let other = config.init(VOCABULARY, 2, &device.clone().autodiff()).unwrap();
     let twin = momentum::update(momentum::twin(&other.backbone), &model.backbone, 0.5);
     (model, twin)
+}
+
+/// As [`models`], with a task head for captions about `pictures` pictures.
+#[allow(dead_code)]
+pub fn task_models(pictures: usize, device: &Device) -> (Model, Backbone) {
+    let task = Some(TaskHeadConfig { pictures, outputs: OUTPUTS });
+    let config = ModelConfig { task, ..config(MaskMode::Token) };
+    let model = config.init(VOCABULARY, 1, &device.clone().autodiff()).unwrap();
+    let twin = momentum::twin(&model.backbone);
+    (model, twin)
+}
+
+/// Labels of both kinds, and the pictures in another order as the captions' second ones.
+#[allow(dead_code)]
+pub fn task_batch(pictures: usize, device: &Device) -> PairBatch {
+    let batch = batch(device);
+    let rows = |rows: [[f32; OUTPUTS]; BATCH]| Tensor::<2>::from_floats(rows, device);
+    let scores = rows([
+        [1.0, 0.0, 0.0, 0.0],
+        [0.0, 0.7, 0.3, 0.0],
+        [0.0, 0.0, 0.0, 1.0],
+        [0.0, 1.0, 0.0, 0.0],
+    ]);
+    let regions = rows([
+        [0.1, 0.2, 0.3, 0.4],
+        [0.5, 0.5, 0.5, 0.5],
+        [0.0, 0.0, 1.0, 1.0],
+        [0.7, 0.1, 0.2, 0.2],
+    ]);
+    PairBatch {
+        others: (pictures == 2).then(|| batch.images.clone().flip([0])),
+        class_scores: Some(scores),
+        regions: Some(regions),
+        ..batch
+    }
 }
 
 pub fn batch(device: &Device) -> PairBatch {
@@ -69,6 +107,9 @@ pub fn batch(device: &Device) -> PairBatch {
         padding: &padding,
         text_mask: &text_mask,
         captions: &captions,
+        others: &[],
+        class_scores: &[],
+        regions: &[],
     };
     PairBatch::new(&pairs, device).unwrap()
 }

@@ -1,0 +1,116 @@
+//! Fine-tuning recipes: what they change in the recipe of the model that they start from.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use toml::{Table, Value};
+
+use crate::checkpoint::Checkpoint;
+use crate::recipe::Recipe;
+
+/// The fine-tuning recipes that come with weft.
+const BUILT_IN: [(&str, &str); 11] = [
+    ("scenes-vqa", include_str!("../recipes/tasks/scenes-vqa.toml")),
+    ("scenes-nlvr2", include_str!("../recipes/tasks/scenes-nlvr2.toml")),
+    ("scenes-entailment", include_str!("../recipes/tasks/scenes-entailment.toml")),
+    ("scenes-grounding", include_str!("../recipes/tasks/scenes-grounding.toml")),
+    ("scenes-retrieval", include_str!("../recipes/tasks/scenes-retrieval.toml")),
+    ("easy-vqa", include_str!("../recipes/tasks/easy-vqa.toml")),
+    ("vqa-v2", include_str!("../recipes/tasks/vqa-v2.toml")),
+    ("nlvr2", include_str!("../recipes/tasks/nlvr2.toml")),
+    ("snli-ve", include_str!("../recipes/tasks/snli-ve.toml")),
+    ("refcoco", include_str!("../recipes/tasks/refcoco.toml")),
+    ("retrieval", include_str!("../recipes/tasks/retrieval.toml")),
+];
+
+/// Tables that a fine-tuning recipe, where it has them, replaces as a whole: other data, another aim.
+const REPLACED: [&str; 2] = ["objectives", "data"];
+/// What belongs to the first run alone.
+const DROPPED: [&str; 3] = ["expected", "vision", "text"];
+
+/// The whole recipe of fine-tuning the model in `checkpoint` (a run directory or a checkpoint) by
+/// the fine-tuning recipe `name`: one that comes with weft, or the path of a TOML file.
+///
+/// # Errors
+///
+/// When either cannot be read, or they do not make a recipe together.
+pub fn fine_tune(name: &str, checkpoint: &Path) -> Result<Recipe> {
+    let (_, checkpoint) = Checkpoint::locate(checkpoint)?;
+    let changes = read(name)?;
+    let recipe = merged(&checkpoint.recipe()?, changes, checkpoint.path());
+    recipe.with_context(|| format!("recipe {name} for {}", checkpoint.path().display()))
+}
+
+fn read(name: &str) -> Result<Table> {
+    if let Some((_, text)) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name) {
+        return toml::from_str(text).with_context(|| format!("recipe {name}"));
+    }
+    let path = Path::new(name);
+    if !path.exists() {
+        let names: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
+        bail!(
+            "no fine-tuning recipe {name}: neither a file nor one of {} (recipes that begin anew \
+             take no --from)",
+            names.join(", ")
+        );
+    }
+    let text = std::fs::read_to_string(path).with_context(|| name.to_string())?;
+    toml::from_str(&text).with_context(|| name.to_string())
+}
+
+fn merged(base: &Recipe, changes: Table, checkpoint: &Path) -> Result<Recipe> {
+    let mut tree = Table::try_from(base)?;
+    for key in DROPPED {
+        tree.remove(key);
+    }
+    if let Some(Value::Table(model)) = tree.get_mut("model") {
+        // The head of the first run's task, if it had one, is not this task's.
+        model.remove("task");
+    }
+    for key in REPLACED.into_iter().filter(|key| changes.contains_key(*key)) {
+        tree.remove(key);
+    }
+    merge(&mut tree, changes);
+    let start = Table::from_iter([(
+        "checkpoint".to_string(),
+        Value::String(checkpoint.to_string_lossy().into_owned()),
+    )]);
+    tree.insert("start".into(), Value::Table(start));
+    Recipe::parse(&toml::to_string(&tree)?)
+}
+
+/// Puts `changes` over `base`, key by key.
+fn merge(base: &mut Table, changes: Table) {
+    for (key, value) in changes {
+        match (base.get_mut(&key), value) {
+            (Some(Value::Table(base)), Value::Table(changes)) => merge(base, changes),
+            (_, value) => _ = base.insert(key, value),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_built_in_fits_a_recipe_that_it_can_start_from() {
+        let base = Recipe::open("quick").unwrap();
+        for (name, text) in BUILT_IN {
+            let changes: Table = toml::from_str(text).unwrap();
+            let recipe = merged(&base, changes, Path::new("runs/quick")).unwrap();
+            assert_eq!(recipe.name, name);
+            assert_eq!(recipe.model, base.model, "{name}");
+            assert_eq!(recipe.task().is_none(), name.ends_with("retrieval"), "{name}");
+            assert!(recipe.objectives.mlm.is_none(), "{name}");
+            assert!(recipe.start.checkpoint.is_some());
+        }
+    }
+
+    #[test]
+    fn a_misspelt_key_is_named() {
+        let changes = toml::from_str("[train]\nstep = 3\n[objectives.vqa]\n").unwrap();
+        let error = merged(&Recipe::open("quick").unwrap(), changes, Path::new("x")).unwrap_err();
+        assert!(format!("{error:#}").contains("did you mean \"steps\""), "{error:#}");
+    }
+}

@@ -1,0 +1,186 @@
+//! Minimal pairs: captions that differ in one respect, told apart by a pre-trained model as it is.
+
+use std::time::Instant;
+
+use anyhow::Result;
+use weft_data::dataset::SourceConfig;
+use weft_data::error::Ledger;
+use weft_data::record::Record;
+use weft_data::scenes;
+use weft_data::tasks::{Contrast, TaskData, open_contrasts};
+use weft_eval::{Answerer, CAPTION_CHANCE, CONTRAST_CHANCE, TaskResult, caption_choice, contrast};
+
+use super::{PER_SCENE, result, source};
+use crate::inference::{Images, Inference, Texts};
+
+/// Examples whose pictures are on the device at a time.
+const CHUNK: usize = 256;
+
+/// The minimal pairs of a data set.
+pub fn open(config: &SourceConfig) -> Result<TaskData<Contrast>> {
+    Ok(if config.source == scenes::NAME {
+        scenes::contrasts(&config.scenes, PER_SCENE)?
+    } else {
+        open_contrasts(&source(config))?
+    })
+}
+
+/// Scores of one example: `[caption][picture]`, the second picture where there is one.
+#[derive(Clone, Copy)]
+struct Scores {
+    first: [f32; 2],
+    second: Option<[f32; 2]>,
+}
+
+/// Which score orders captions and pictures.
+#[derive(Clone, Copy)]
+enum By {
+    /// Similarity of the dual encoders' embeddings.
+    Dual,
+    /// The matching head's odds together with the similarity, as in re-ranking.
+    Match,
+}
+
+/// Evaluates one split. Metrics: `caption` (the true caption scores higher than the false one, of all
+/// examples), and of those with two pictures `text`, `image` and `group`; by the matching head where it
+/// was trained, and with `dual_` before the name by the dual encoders alone. `_text_only` is `caption`
+/// with another example's picture: what the words alone give away.
+///
+/// # Errors
+///
+/// When too many pictures cannot be read.
+pub fn evaluate(
+    model: &Inference,
+    data: &TaskData<Contrast>,
+    split: &str,
+    checkpoint: &str,
+) -> Result<TaskResult> {
+    let begun = Instant::now();
+    let examples = data.splits.get(split).map(Vec::as_slice).unwrap_or_default();
+    let mut ledger = data.ledger.clone();
+    let mut kinds = Vec::new();
+    let mut found: [Vec<[Scores; 2]>; 2] = Default::default();
+    let ways: &[By] = if model.matches_pairs() { &[By::Dual, By::Match] } else { &[By::Dual] };
+    for examples in examples.chunks(CHUNK) {
+        let Some(read) = Read::new(model, examples, &mut ledger)? else { continue };
+        kinds.extend(read.examples.iter().map(|example| example.kind.as_str()));
+        for by in ways {
+            found[*by as usize].extend(read.scores(model, *by)?);
+        }
+    }
+    ledger.check(model.recipe.data.bad_budget, examples.len())?;
+    let mut result = result(model, "contrast", split, checkpoint, kinds.len());
+    for by in ways {
+        add(&mut result, *by, &kinds, &found[*by as usize])?;
+    }
+    result.seconds = begun.elapsed().as_secs_f64();
+    Ok(result)
+}
+
+fn add(result: &mut TaskResult, by: By, kinds: &[&str], scores: &[[Scores; 2]]) -> Result<()> {
+    let prefix = match by {
+        By::Dual => "dual_",
+        By::Match => "",
+    };
+    let caption = format!("{prefix}caption");
+    for (place, who) in [(0, Answerer::Model), (1, Answerer::TextOnly)] {
+        let choices = kinds.iter().copied().zip(scores.iter().map(|both| both[place].first));
+        result.add_by_kind(&caption, who, &caption_choice(choices)?);
+    }
+    result.add_figure(&caption, Answerer::Chance, CAPTION_CHANCE);
+    let pairs: Vec<_> = kinds
+        .iter()
+        .zip(scores)
+        .filter_map(|(kind, both)| {
+            let (first, second) = (both[0].first, both[0].second?);
+            Some((*kind, [[first[0], second[0]], [first[1], second[1]]]))
+        })
+        .collect();
+    if pairs.is_empty() {
+        return Ok(());
+    }
+    let scores = contrast(pairs)?;
+    let all = [("text", &scores.text), ("image", &scores.image), ("group", &scores.group)];
+    for ((name, scores), chance) in all.into_iter().zip(CONTRAST_CHANCE) {
+        let name = format!("{prefix}{name}");
+        result.add_by_kind(&name, Answerer::Model, scores);
+        result.add_figure(&name, Answerer::Chance, chance);
+    }
+    Ok(())
+}
+
+/// Examples whose pictures could be read, encoded.
+struct Read<'a> {
+    examples: Vec<&'a Contrast>,
+    images: Images,
+    /// Of each example the place of its first picture and of its second.
+    places: Vec<(usize, Option<usize>)>,
+    /// The captions of example `i` are texts `2 i` and `2 i + 1`.
+    texts: Texts,
+}
+
+impl<'a> Read<'a> {
+    fn new(
+        model: &Inference,
+        examples: &'a [Contrast],
+        ledger: &mut Ledger,
+    ) -> Result<Option<Self>> {
+        let mut records = Vec::new();
+        for example in examples {
+            let record = |key: String, picture| Record::new(key, Vec::new(), picture);
+            records.push(record(example.key.clone(), example.picture.clone()));
+            if let Some(other) = &example.other {
+                records.push(record(format!("{}, second", example.key), other.clone()));
+            }
+        }
+        let (images, readable) = model.images(&records, ledger)?;
+        let place = |row: usize| readable.binary_search(&row).ok();
+        let (mut kept, mut places, mut captions) = (Vec::new(), Vec::new(), Vec::new());
+        let mut row = 0;
+        for example in examples {
+            let first = place(row);
+            let second = example.other.as_ref().map(|_| place(row + 1));
+            row += 1 + usize::from(example.other.is_some());
+            // An example one of whose pictures cannot be read is in the ledger.
+            let (Some(first), Some(second)) = (first, second.map_or(Some(None), |x| x.map(Some)))
+            else {
+                continue;
+            };
+            kept.push(example);
+            places.push((first, second));
+            captions.extend(example.captions.iter().cloned());
+        }
+        if kept.is_empty() {
+            return Ok(None);
+        }
+        let texts = model.texts(&captions)?;
+        Ok(Some(Self { examples: kept, images, places, texts }))
+    }
+
+    /// Of each example the scores with its own pictures, and with another example's.
+    fn scores(&self, model: &Inference, by: By) -> Result<Vec<[Scores; 2]>> {
+        let count = self.examples.len();
+        let mut pairs = Vec::new();
+        for (number, (first, second)) in self.places.iter().enumerate() {
+            let other = self.places[(number + count / 2) % count].0;
+            for picture in [*first, second.unwrap_or(*first), other] {
+                pairs.extend([(picture, 2 * number), (picture, 2 * number + 1)]);
+            }
+        }
+        let scores = match by {
+            By::Dual => model.similarities(&self.images, &self.texts, &pairs),
+            By::Match => {
+                let mut scores = Vec::with_capacity(pairs.len());
+                for pairs in pairs.chunks(model.recipe.eval.batch_size) {
+                    scores.extend(model.pair_scores(&self.images, &self.texts, pairs)?);
+                }
+                scores
+            }
+        };
+        let of = |(six, (_, second)): (&[f32], &(usize, Option<usize>))| {
+            let own = Scores { first: [six[0], six[1]], second: second.map(|_| [six[2], six[3]]) };
+            [own, Scores { first: [six[4], six[5]], second: None }]
+        };
+        Ok(scores.chunks(6).zip(&self.places).map(of).collect())
+    }
+}

@@ -1,0 +1,47 @@
+//! The tasks by which vision-language models are judged: those that a model is fine-tuned for, and
+//! those that a pre-trained one is asked as it is.
+
+pub mod classification;
+pub mod contrast;
+pub mod examples;
+pub mod fine_tuned;
+pub mod shown;
+pub mod weak_grounding;
+
+use weft_data::dataset::SourceConfig;
+use weft_data::tasks::TaskSource;
+use weft_eval::TaskResult;
+
+pub use examples::Examples;
+pub use fine_tuned::{Evaluated, TaskEvaluation, best, evaluate_task, has_labels};
+
+use crate::inference::Inference;
+
+/// Questions, statements and so on for each scene of the built-in data set.
+const PER_SCENE: usize = 4;
+
+/// The `[data]` table as the readers of the tasks' own files take it.
+fn source(config: &SourceConfig) -> TaskSource {
+    TaskSource {
+        images: config.images.clone(),
+        bad_budget: config.bad_budget,
+        val_fraction: config.val_fraction,
+        test_fraction: config.test_fraction,
+        split_seed: config.split_seed,
+        ..TaskSource::new(&config.source)
+    }
+}
+
+/// A result of `model` without figures yet.
+fn result(model: &Inference, task: &str, split: &str, checkpoint: &str, n: usize) -> TaskResult {
+    TaskResult {
+        task: task.into(),
+        split: split.into(),
+        n,
+        metrics: Default::default(),
+        recipe: model.recipe.name.clone(),
+        checkpoint: checkpoint.into(),
+        seed: model.recipe.seed,
+        seconds: 0.0,
+    }
+}

@@ -1,0 +1,112 @@
+//! Grounding without having seen a rectangle: Grad-CAM chooses among proposals.
+
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+use weft_data::dataset::SourceConfig;
+use weft_data::error::Ledger;
+use weft_data::record::Record;
+use weft_data::scenes;
+use weft_data::tasks::{Expression, Region, TaskData, open_expressions};
+use weft_eval::{Answerer, HeatMap, TaskResult, choose, grounding};
+
+use super::{PER_SCENE, result, source};
+use crate::inference::Inference;
+
+/// Phrases whose pictures are on the device at a time.
+const CHUNK: usize = 256;
+
+/// The phrases of a data set.
+pub fn open(config: &SourceConfig) -> Result<TaskData<Expression>> {
+    Ok(if config.source == scenes::NAME {
+        scenes::expressions(&config.scenes, PER_SCENE)?
+    } else {
+        open_expressions(&source(config))?
+    })
+}
+
+/// A phrase with the heat maps of its own text and of another phrase's.
+struct Mapped<'a> {
+    phrase: &'a Expression,
+    own: Vec<f32>,
+    other: Vec<f32>,
+}
+
+/// Evaluates one split by ALBEF's protocol (section 6.5): the proposal with the largest sum of the map
+/// over the square root of its area; right from an intersection over union of 0.5 on. `_picture_only` is
+/// the same with another phrase's map over the picture, `_chance` a proposal drawn at random.
+///
+/// # Errors
+///
+/// When a phrase has no proposals, too many pictures cannot be read, or the matching head was not
+/// trained.
+pub fn evaluate(
+    model: &Inference,
+    data: &TaskData<Expression>,
+    split: &str,
+    layer: usize,
+    checkpoint: &str,
+) -> Result<TaskResult> {
+    let begun = Instant::now();
+    let phrases = data.splits.get(split).map(Vec::as_slice).unwrap_or_default();
+    let mut ledger = data.ledger.clone();
+    let side = model.recipe.model.vision.grid();
+    let (mut own, mut other, mut chance) = (Vec::new(), Vec::new(), Vec::new());
+    for phrases in phrases.chunks(CHUNK) {
+        for Mapped { phrase, own: map, other: wrong } in maps(model, phrases, layer, &mut ledger)? {
+            ensure!(
+                !phrase.proposals.is_empty(),
+                "{}: a phrase without proposals; weakly supervised grounding chooses among some",
+                phrase.key
+            );
+            let grid = [side.rows, side.columns];
+            own.push((phrase.region, chosen(phrase, &map, grid)?));
+            other.push((phrase.region, chosen(phrase, &wrong, grid)?));
+            chance.extend(by_chance(phrase));
+        }
+    }
+    ledger.check(model.recipe.data.bad_budget, phrases.len())?;
+    let mut result = result(model, "weak_grounding", split, checkpoint, own.len());
+    for (who, pairs) in [(Answerer::Model, own), (Answerer::PictureOnly, other)] {
+        let scores = grounding(pairs)?;
+        result.add_figure("accuracy", who, scores.accuracy);
+        result.add_figure("mean_iou", who, scores.mean_iou);
+    }
+    let mean = chance.iter().sum::<f64>() / chance.len() as f64;
+    result.add_figure("accuracy", Answerer::Chance, 100.0 * mean);
+    result.seconds = begun.elapsed().as_secs_f64();
+    Ok(result)
+}
+
+fn maps<'a>(
+    model: &Inference,
+    phrases: &'a [Expression],
+    layer: usize,
+    ledger: &mut Ledger,
+) -> Result<Vec<Mapped<'a>>> {
+    let record = |p: &Expression| Record::new(&p.key, Vec::new(), p.picture.clone());
+    let records: Vec<Record> = phrases.iter().map(record).collect();
+    let (images, readable) = model.images(&records, ledger)?;
+    let texts: Vec<String> = readable.iter().map(|row| phrases[*row].text.clone()).collect();
+    let texts = model.texts(&texts)?;
+    let count = readable.len();
+    let own: Vec<_> = (0..count).map(|at| (at, at)).collect();
+    let wrong: Vec<_> = (0..count).map(|at| (at, (at + count / 2) % count)).collect();
+    let own = model.grad_cam(&images, &texts, &own, layer)?;
+    let other = model.grad_cam(&images, &texts, &wrong, layer)?;
+    let mapped = readable.into_iter().zip(own).zip(other);
+    Ok(mapped.map(|((row, own), other)| Mapped { phrase: &phrases[row], own, other }).collect())
+}
+
+fn chosen(phrase: &Expression, map: &[f32], grid: [usize; 2]) -> Result<Option<Region>> {
+    let map = HeatMap::new(map, grid, phrase.size)?;
+    let scores: Vec<f64> = phrase.proposals.iter().map(|region| map.score(*region)).collect();
+    Ok(choose(&scores, &phrase.proposals, phrase.region)?)
+}
+
+/// The share of the proposals that are right.
+fn by_chance(phrase: &Expression) -> Option<f64> {
+    let right = |region: &&Region| weft_eval::iou(**region, phrase.region) >= 0.5;
+    let count = phrase.proposals.len();
+    (count > 0).then(|| phrase.proposals.iter().filter(right).count() as f64 / count as f64)
+}

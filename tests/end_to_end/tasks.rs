@@ -1,0 +1,125 @@
+//! Fine-tuning and the tasks: from a run to fine-tuned models to one page about all of them.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use common::{fail, fingerprint, metrics, succeed, train, weft};
+use serde_json::Value;
+
+/// A handful of scenes, small.
+const SCENES: [&str; 5] = [
+    "data.source=scenes",
+    "data.scenes.size=48",
+    "data.scenes.train=40",
+    "data.scenes.val=8",
+    "data.scenes.test=8",
+];
+
+const TASKS: [&str; 4] = ["scenes-vqa", "scenes-nlvr2", "scenes-entailment", "scenes-grounding"];
+
+/// A tiny run on scenes.
+fn pre_trained(folder: &Path) -> PathBuf {
+    let run = folder.join("scenes");
+    succeed(train(&run, 2, &SCENES));
+    run
+}
+
+fn fine_tune(recipe: &str, from: &Path, steps: u64) -> Command {
+    let mut command = weft(&["train", recipe, "--from"]);
+    command.arg(from).args(["--steps", &steps.to_string()]);
+    for setting in SCENES.iter().chain(&["train.batch_size=4", "train.checkpoint_every=2"]) {
+        command.args(["--set", setting]);
+    }
+    command
+}
+
+fn results(path: &Path) -> Vec<Value> {
+    serde_json::from_slice(&std::fs::read(path).expect("the results")).expect("a list")
+}
+
+#[test]
+fn one_command_evaluates_a_run_and_all_that_was_fine_tuned_from_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = pre_trained(folder.path());
+    for recipe in TASKS {
+        succeed(fine_tune(recipe, &run, 2));
+        assert!(run.join("tasks").join(recipe).join("summary.json").exists());
+    }
+    let (json, html) = (folder.path().join("all.json"), folder.path().join("all.html"));
+    let mut command = weft(&["eval", "--task", "all", "--checkpoint"]);
+    command.arg(&run).arg("--json").arg(&json).arg("--html").arg(&html);
+    let table = succeed(command);
+    let results = results(&json);
+    let expected = [
+        ("retrieval", "i2t_r1"),
+        ("contrast", "caption"),
+        ("contrast", "caption_text_only"),
+        ("classification", "zero_shot_top1"),
+        ("weak_grounding", "accuracy_chance"),
+        ("vqa", "accuracy_majority"),
+        ("vqa", "accuracy_prior"),
+        ("nlvr2", "consistency"),
+        ("entailment", "accuracy_picture_only"),
+        ("grounding", "mean_iou"),
+    ];
+    for (task, metric) in expected {
+        let of_task: Vec<_> = results.iter().filter(|result| result["task"] == task).collect();
+        assert!(!of_task.is_empty(), "{task}: {table}");
+        for result in of_task {
+            let value = result["metrics"][metric].as_f64();
+            assert!(value.is_some_and(|v| (0.0..=100.0).contains(&v)), "{task} {metric}: {result}");
+        }
+        // Retrieval has a table of its own, which does not name it.
+        assert!(task == "retrieval" || table.contains(task), "{task}: {table}");
+    }
+    let page = std::fs::read_to_string(&html).unwrap();
+    for kind in ["vqa: ", "nlvr2", "entailment", "grounding"] {
+        assert!(page.contains(kind), "{kind}");
+    }
+}
+
+#[test]
+fn fine_tuning_starts_from_the_run_and_resumes_to_the_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = pre_trained(folder.path());
+    let tuned = |name: &str, steps| {
+        let out = folder.path().join(name);
+        let mut command = fine_tune("scenes-vqa", &run, steps);
+        command.arg("--out").arg(&out);
+        succeed(command);
+        out
+    };
+    let whole = tuned("whole", 6);
+    let first = &metrics(&whole)[0];
+    assert!(first["vqa"].as_f64().is_some(), "{first}");
+    // A run of which only the checkpoint after step 4 is left goes on to the same end.
+    let copy = tuned("copy", 6);
+    std::fs::remove_dir_all(copy.join("checkpoints/00000006")).unwrap();
+    let mut command = weft(&["train", "--resume"]);
+    command.arg(&copy);
+    succeed(command);
+    assert_eq!(metrics(&copy), metrics(&whole));
+    assert_eq!(fingerprint(&copy), fingerprint(&whole));
+}
+
+#[test]
+fn what_does_not_fit_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = pre_trained(folder.path());
+    let error = fail(fine_tune("scenes-vqaa", &run, 1));
+    assert!(error.contains("scenes-vqaa") && error.contains("scenes-vqa"), "{error}");
+
+    let mut command = fine_tune("scenes-grounding", &run, 1);
+    command.args(["--set", "augment.flip=0.5"]);
+    assert!(fail(command).contains("whole pictures"));
+
+    let mut command = weft(&["eval", "--task", "own", "--checkpoint"]);
+    command.arg(&run);
+    assert!(fail(command).contains("not fine-tuned"));
+
+    let mut command = fine_tune("scenes-vqa", &run, 1);
+    command.args(["--set", "model.fusion.transformer.depth=2"]);
+    assert!(fail(command).contains("[model] is not the recipe's"));
+}
