@@ -36,9 +36,11 @@ const fn entry(
     Command { name, action, usage, summary }
 }
 
-const COMMANDS: [Command; 13] = [
+const COMMANDS: [Command; 15] = [
     entry("train", Action::Weft, "train [ARGS]", "train a model from a recipe"),
     entry("eval", Action::Weft, "eval [ARGS]", "measure a trained model on a task"),
+    entry("study", Action::Weft, "study [ARGS]", "train and evaluate over several seeds"),
+    entry("table", Action::Weft, "table FILES", "put evaluations of several seeds into a table"),
     entry("search", Action::Weft, "search [ARGS]", "find pictures for a sentence"),
     entry("embed", Action::Weft, "embed [ARGS]", "write embeddings of pictures and texts"),
     entry(

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use commands::{data, doctor, embed, eval, export, import, search, train, verify};
+use commands::{data, doctor, embed, eval, export, import, search, study, table, train, verify};
 
 /// Vision-language pre-training.
 #[derive(Parser)]
@@ -23,6 +23,10 @@ enum Command {
     Train(train::Args),
     /// Measure a trained model on held-out pictures.
     Eval(eval::Args),
+    /// Train and evaluate a recipe and its tasks over several seeds.
+    Study(study::Args),
+    /// Put evaluations of several seeds into one table.
+    Table(table::Args),
     /// Find pictures for a sentence.
     Search(search::Args),
     /// Write embeddings of pictures and captions.
@@ -70,6 +74,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Train(args) => train::run(args),
         Command::Eval(args) => eval::run(args),
+        Command::Study(args) => study::run(args),
+        Command::Table(args) => table::run(args),
         Command::Search(args) => search::run(args),
         Command::Embed(args) => embed::run(args),
         Command::Import(args) => import::run(args),

@@ -58,7 +58,7 @@ impl Answerer {
     }
 
     /// The metric and whose figure it is.
-    fn of(name: &str) -> (&str, Answerer) {
+    pub(crate) fn of(name: &str) -> (&str, Answerer) {
         let of = |who: &Answerer| Some((name.strip_suffix(who.suffix())?, *who));
         Self::ALL[1..].iter().find_map(of).unwrap_or((name, Answerer::Model))
     }

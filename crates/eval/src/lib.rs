@@ -33,6 +33,7 @@ mod rerank;
 mod result;
 mod retrieval;
 mod rivals;
+mod spread;
 mod top_k;
 mod truth;
 mod vqa;
@@ -55,6 +56,7 @@ pub use report::{
 pub use rerank::{RerankConfig, Reranked, rerank};
 pub use result::{TaskResult, results_table};
 pub use retrieval::{Retrieval, chance, retrieval, retrieval_of_embeddings};
+pub use spread::{Spread, spread_table};
 pub use top_k::{Candidate, top_k_of_embeddings};
 pub use truth::Truth;
 pub use vqa::{Answered, vqa, vqa_accuracy, vqa_submission};

@@ -1,11 +1,10 @@
 //! Visual entailment: whether a picture entails a sentence, contradicts it or leaves it open.
 
 use serde::{Deserialize, Serialize};
-use weft_kernels::cross_entropy_soft;
 
+use crate::classification::one_right_class;
 use crate::objective::{Loss, Objective, unit_weight};
 use crate::views::Views;
-use crate::vqa::mean_score;
 
 /// The `[objectives.entailment]` table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,9 +27,6 @@ impl Objective for Entailment {
     }
 
     fn compute(&self, views: &mut Views) -> Loss {
-        let (logits, truth) = (views.task_output(), views.class_scores());
-        let accuracy = mean_score(logits.clone().inner(), truth.clone());
-        let value = cross_entropy_soft(logits, truth);
-        Loss { name: self.name(), value, figures: vec![("entailment_accuracy", accuracy)] }
+        one_right_class(views, self.name(), "entailment_accuracy")
     }
 }

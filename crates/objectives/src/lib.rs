@@ -2,6 +2,7 @@
 //! of the [`Views`] of a step.
 
 pub mod batch;
+pub mod classification;
 pub mod entailment;
 pub mod grounding;
 pub mod itc;

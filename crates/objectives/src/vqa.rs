@@ -1,9 +1,10 @@
 //! VQA: visual question answering as a choice among the most frequent answers.
 
+use burn::tensor::Tensor;
 use burn::tensor::activation::{log_sigmoid, log_softmax};
-use burn::tensor::{Int, Tensor};
 use serde::{Deserialize, Serialize};
 
+use crate::classification::mean_score;
 use crate::objective::{Loss, Objective, unit_weight};
 use crate::views::Views;
 
@@ -52,16 +53,6 @@ pub fn vqa_loss(logits: Tensor<2>, scores: Tensor<2>, loss: AnswerLoss) -> Tenso
         AnswerLoss::Softmax => scores * log_softmax(logits, 1),
     };
     likelihood.sum_dim(1).mean().neg()
-}
-
-/// The mean score of the classes with the largest logits: soft accuracy, `[1]`.
-///
-/// # Shapes
-///
-/// - `logits`, `scores`: `[batch, classes]`
-pub fn mean_score(logits: Tensor<2>, scores: Tensor<2>) -> Tensor<1> {
-    let chosen: Tensor<2, Int> = logits.argmax(1);
-    scores.gather(1, chosen).mean()
 }
 
 /// The objective.

@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use proptest::prelude::*;
 use weft_objectives::vqa::AnswerLoss;
-use weft_objectives::{grounding, itc, itm, mim, mlm, mrm, target, vqa};
+use weft_objectives::{classification, grounding, itc, itm, mim, mlm, mrm, target, vqa};
 
 fn tensor(values: &[f32], width: usize) -> Tensor<2> {
     let shape = [values.len() / width, width];
@@ -134,7 +134,7 @@ proptest! {
             f64::from(s[best])
         };
         let expected = rows().map(best).sum::<f64>() / 4.0;
-        let got = scalar(vqa::mean_score(tensor(&logits, 7), tensor(&scores, 7)));
+        let got = scalar(classification::mean_score(tensor(&logits, 7), tensor(&scores, 7)));
         prop_assert!(close(got, expected), "{got} {expected}");
     }
 

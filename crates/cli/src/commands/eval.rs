@@ -75,6 +75,9 @@ struct Found {
     credits: Vec<String>,
 }
 
+/// What retrieval is called in the results of a model that was fine-tuned for it.
+const FINE_TUNED_RETRIEVAL: &str = "retrieval, fine-tuned";
+
 /// Examples of each split on a page.
 const SHOWN: usize = 4;
 
@@ -158,7 +161,14 @@ fn all(args: &Args, checkpoint: &Checkpoint, model: &Inference, found: &mut Foun
     for run in runs {
         let (_, checkpoint) = Checkpoint::locate(&run)?;
         let model = Inference::load(&checkpoint, &device)?;
-        fine_tuned(args, &checkpoint, &model, found).with_context(|| run.display().to_string())?;
+        let before = found.results.len();
+        let task = if model.recipe.task().is_some() { Task::Own } else { Task::Retrieval };
+        one(task, args, &checkpoint, &model, found).with_context(|| run.display().to_string())?;
+        if task == Task::Retrieval {
+            // Not to be taken for the first model's.
+            let results = &mut found.results[before..];
+            results.iter_mut().for_each(|result| result.task = FINE_TUNED_RETRIEVAL.into());
+        }
     }
     Ok(())
 }

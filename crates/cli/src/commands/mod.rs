@@ -8,5 +8,7 @@ pub mod export;
 pub mod import;
 pub mod search;
 pub mod source;
+pub mod study;
+pub mod table;
 pub mod train;
 pub mod verify;

@@ -13,8 +13,9 @@ use super::world::{Around, Background, Colour, Object, Outline, Scene, Shape, Si
 const REPEATED: f64 = 0.4;
 /// How often it then stands on the same plate, too.
 const SAME_PLATE: f64 = 0.3;
-const SMALL: f64 = 0.6;
-const UPSIDE_DOWN: f64 = 0.25;
+/// Halves, so that neither word is a better guess.
+const SMALL: f64 = 0.5;
+const UPSIDE_DOWN: f64 = 0.5;
 /// How often a scene has an outline around one of its small objects.
 const OUTLINED: f64 = 0.35;
 /// Layouts tried for the same objects.

@@ -153,41 +153,42 @@ impl Judge<'_> {
 
     /// Adds what the training answers alone would give.
     fn add_constants(&self, result: &mut TaskResult) -> Result<()> {
-        use Answerer::{Majority, Prior as ByText};
         match self.examples {
             Examples::Vqa(data, _) => {
-                let of = |q: &'_ Question| {
-                    let answers = q.answers.clone();
-                    let (text, kind) = (q.text.clone(), q.kind.clone());
+                let of = |question: &'_ Question| {
+                    let Question { text, kind, answers, .. } = question.clone();
                     answers.into_iter().map(move |answer| (text.clone(), kind.clone(), answer))
                 };
                 let train: Vec<_> = train(data).iter().flat_map(of).collect();
                 let train = train.iter().map(|(t, k, a)| (t.as_str(), k.as_str(), a.clone()));
-                let Some(prior) = Prior::of(train) else { return Ok(()) };
                 let questions = self.readable(data)?;
-                let given = |q: &&Question| prior.given(&q.text, &q.kind).clone();
-                add_vqa(result, ByText, &questions, questions.iter().map(given).collect())?;
-                let majority = vec![prior.majority().clone(); questions.len()];
-                add_vqa(result, Majority, &questions, majority)?;
+                add_prior(
+                    Prior::of(train),
+                    &questions,
+                    |question| (&question.text, &question.kind),
+                    |who, says| add_vqa(result, who, &questions, says),
+                )
             }
             Examples::Nlvr2(data) => {
                 let train =
                     train(data).iter().filter_map(|s| Some((s.text.as_str(), "", s.label?)));
-                let Some(prior) = Prior::of(train) else { return Ok(()) };
                 let statements = self.readable(data)?;
-                let given = |s: &&PairStatement| *prior.given(&s.text, "");
-                add_pairs(result, ByText, &statements, statements.iter().map(given).collect())?;
-                let majority = vec![*prior.majority(); statements.len()];
-                add_pairs(result, Majority, &statements, majority)?;
+                add_prior(
+                    Prior::of(train),
+                    &statements,
+                    |statement| (&statement.text, ""),
+                    |who, says| add_pairs(result, who, &statements, says),
+                )
             }
             Examples::Entailment(data) => {
                 let train = train(data).iter().map(|h| (h.text.as_str(), "", h.label));
-                let Some(prior) = Prior::of(train) else { return Ok(()) };
                 let sentences = self.readable(data)?;
-                let given = |h: &&Hypothesis| *prior.given(&h.text, "");
-                add_entailment(result, ByText, &sentences, sentences.iter().map(given).collect())?;
-                let majority = vec![*prior.majority(); sentences.len()];
-                add_entailment(result, Majority, &sentences, majority)?;
+                add_prior(
+                    Prior::of(train),
+                    &sentences,
+                    |sentence| (&sentence.text, ""),
+                    |who, says| add_entailment(result, who, &sentences, says),
+                )
             }
             Examples::Grounding(data) => {
                 // No rectangle is the most frequent one.
@@ -195,11 +196,28 @@ impl Judge<'_> {
                 let train = train(data).iter().map(|phrase| (phrase.region, phrase.size));
                 let Some(typical) = TypicalRegion::of(train) else { return Ok(()) };
                 let says = phrases.iter().map(|phrase| typical.within(phrase.size)).collect();
-                add_grounding(result, Majority, &phrases, says)?;
+                add_grounding(result, Answerer::Majority, &phrases, says)?;
+                Ok(())
             }
         }
-        Ok(())
     }
+}
+
+/// Adds the most frequent training answer to the same words, and the most frequent of all.
+fn add_prior<T, A: Ord + Clone>(
+    prior: Option<Prior<A>>,
+    examples: &[&T],
+    words: impl Fn(&T) -> (&str, &str),
+    mut add: impl FnMut(Answerer, Vec<A>) -> Result<f64>,
+) -> Result<()> {
+    let Some(prior) = prior else { return Ok(()) };
+    let given = examples.iter().map(|example| {
+        let (text, kind) = words(example);
+        prior.given(text, kind).clone()
+    });
+    add(Answerer::Prior, given.collect())?;
+    add(Answerer::Majority, vec![prior.majority().clone(); examples.len()])?;
+    Ok(())
 }
 
 fn train<T>(data: &weft_data::tasks::TaskData<T>) -> &[T] {

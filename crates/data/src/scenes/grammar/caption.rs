@@ -10,10 +10,10 @@ use rand::RngExt;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::claim::{Claim, relation_words};
+use super::claim::Claim;
 use super::describe::{counted, unique_phrase, unique_with_plate};
 use super::phrase::{Np, Phrase};
-use super::propose::{Kind, propose_true};
+use super::propose::{Form, Kind, propose};
 use super::writer::{Link, Writer};
 use crate::scenes::relation::{Relation, all};
 use crate::scenes::split::{Lexicon, Split};
@@ -36,10 +36,14 @@ pub fn captions(
     let mut captions = vec![related(scene, lexicon, rng)];
     captions.push(Some(inventory(scene, lexicon, rng)));
     captions.push(plates(scene, lexicon, rng));
-    for kinds in [[Kind::Is, Kind::Related], [Kind::Bigger, Kind::More]] {
+    let counted = if rng.random_bool(0.6) { Kind::More } else { Kind::AsMany };
+    for kinds in [[Kind::Is, Kind::Related], [Kind::Bigger, counted]] {
         let claims: Vec<Claim> = kinds
             .iter()
-            .filter_map(|kind| propose_true(*kind, scene, split, lexicon, rng))
+            .filter_map(|kind| {
+                let form = Form::of(*kind, rng);
+                propose(form, true, scene, split, lexicon, rng)
+            })
             .collect();
         captions.push(both(claims, scene, lexicon, rng));
     }
@@ -86,8 +90,7 @@ fn related(scene: &Scene, lexicon: &Lexicon, rng: &mut ChaCha8Rng) -> Option<Cap
             writer.words(if subject.determiner.is_plural() { "there are" } else { "there is" });
         }
         writer.np(&subject);
-        let long = writer.rng.random_bool(0.5);
-        writer.words(&relation_words(*relation, long)).np(&object);
+        writer.relation(*relation).np(&object);
         return Some(done(writer));
     }
     plates(scene, lexicon, rng)

@@ -1,7 +1,5 @@
 //! Statements: when they are true, and how they are said.
 
-use rand::RngExt;
-
 use super::phrase::{Determiner, Np, Phrase};
 use super::writer::{Writer, place};
 use crate::scenes::relation::{Relation, Truth, all, any, bigger, not};
@@ -111,8 +109,7 @@ impl Claim {
             }
             Claim::Related { subject, relation, object, negated } => {
                 writer.np(subject).words(be(subject, *negated));
-                let long = writer.rng.random_bool(0.5);
-                writer.words(&relation_words(*relation, long)).np(object);
+                writer.relation(*relation).np(object);
             }
             Claim::Is { subject, property, negated } => {
                 writer.np(subject).words(be(subject, *negated));
@@ -160,17 +157,6 @@ fn be(subject: &Np, negated: bool) -> &'static str {
         (true, false) => "are",
         (true, true) => "are not",
     }
-}
-
-/// `left of`, or in more words `to the left of`.
-pub fn relation_words(relation: Relation, long: bool) -> String {
-    let (short, longer) = match relation {
-        Relation::LeftOf => ("left of", "to the left of"),
-        Relation::RightOf => ("right of", "to the right of"),
-        Relation::Above => ("above", "higher up than"),
-        Relation::Below => ("below", "lower down than"),
-    };
-    if long { longer.into() } else { short.into() }
 }
 
 /// The properties of a phrase after a form of "to be": `large`, `upside down`, `on a red circle`.

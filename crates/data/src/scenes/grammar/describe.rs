@@ -53,8 +53,7 @@ impl Attribute {
     }
 }
 
-/// A phrase for object `at` with one to three attributes or none. "Upright" goes without saying
-/// more often than not.
+/// A phrase for object `at` with one to three attributes or none.
 pub fn some_phrase(scene: &Scene, at: usize, lexicon: &Lexicon, rng: &mut ChaCha8Rng) -> Phrase {
     let object = &scene.objects[at];
     let full = Phrase::full(object, lexicon);
@@ -65,10 +64,7 @@ pub fn some_phrase(scene: &Scene, at: usize, lexicon: &Lexicon, rng: &mut ChaCha
     attributes.push(Attribute::Plate);
     attributes.shuffle(rng);
     for attribute in attributes.into_iter().take(count) {
-        let upright = attribute == Attribute::UpsideDown && !object.upside_down;
-        if !upright || rng.random_bool(0.3) {
-            attribute.take(&full, &mut phrase);
-        }
+        attribute.take(&full, &mut phrase);
     }
     phrase
 }

@@ -19,19 +19,45 @@ pub enum Kind {
     Is,
     Related,
     More,
+    AsMany,
     Bigger,
 }
 
 impl Kind {
-    pub const ALL: &[Kind] = &[Kind::There, Kind::Is, Kind::Related, Kind::More, Kind::Bigger];
+    pub const ALL: &[Kind] =
+        &[Kind::There, Kind::Is, Kind::Related, Kind::More, Kind::AsMany, Kind::Bigger];
+}
+
+/// What is chosen before the scene and the truth are: of some forms more claims are true than of
+/// others, and a claim must not tell by its form whether it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Form {
+    pub kind: Kind,
+    /// With "not" or "no"; comparisons have none.
+    pub negated: bool,
+    /// By what things are counted: name, colour, shape or size.
+    counted_by: usize,
+}
+
+impl Form {
+    /// A claim of this kind, without "not".
+    pub fn of(kind: Kind, rng: &mut ChaCha8Rng) -> Self {
+        Form { kind, negated: false, counted_by: rng.random_range(0..4) }
+    }
+
+    /// Any form; one in four with "not".
+    pub fn any(rng: &mut ChaCha8Rng) -> Self {
+        let kind = Kind::ALL[rng.random_range(0..Kind::ALL.len())];
+        Form { negated: rng.random_bool(0.25), ..Form::of(kind, rng) }
+    }
 }
 
 /// Claims drawn before a scene is given up.
 const TRIES: usize = 40;
 
-/// A claim of this kind that is `truth` of the scene, if chance finds one.
+/// A claim of this form that is `truth` of the scene, if chance finds one.
 pub fn propose(
-    kind: Kind,
+    form: Form,
     truth: bool,
     scene: &Scene,
     split: Split,
@@ -39,32 +65,14 @@ pub fn propose(
     rng: &mut ChaCha8Rng,
 ) -> Option<Claim> {
     (0..TRIES).find_map(|_| {
-        let claim = draw(kind, scene, split, lexicon, rng)?;
+        let claim = draw(form, scene, split, lexicon, rng)?;
         let right = claim.truth(scene, lexicon) == Some(truth);
         (right && claim.may_be_said(split, lexicon)).then_some(claim)
     })
 }
 
-/// As [`propose`], true and without "not".
-pub fn propose_true(
-    kind: Kind,
-    scene: &Scene,
-    split: Split,
-    lexicon: &Lexicon,
-    rng: &mut ChaCha8Rng,
-) -> Option<Claim> {
-    (0..TRIES / 4).find_map(|_| {
-        let claim = propose(kind, true, scene, split, lexicon, rng)?;
-        let negated = match &claim {
-            Claim::Related { negated, .. } | Claim::Is { negated, .. } => *negated,
-            _ => false,
-        };
-        (!negated).then_some(claim)
-    })
-}
-
 fn draw(
-    kind: Kind,
+    form: Form,
     scene: &Scene,
     split: Split,
     lexicon: &Lexicon,
@@ -72,18 +80,12 @@ fn draw(
 ) -> Option<Claim> {
     let a = rng.random_range(0..scene.objects.len());
     let b = rng.random_range(0..scene.objects.len());
-    match kind {
+    let negated = form.negated;
+    match form.kind {
         Kind::There => {
             let phrase = some_phrase(scene, a, lexicon, rng);
             let phrase = maybe_altered(phrase, split, lexicon, rng)?;
-            let np = match rng.random_range(0..4) {
-                0 => phrase.with(Determiner::No),
-                1 => {
-                    let count = Determiner::Exactly(rng.random_range(1..=3));
-                    without_outline(phrase).with(count)
-                }
-                _ => phrase.with(Determiner::A),
-            };
+            let np = phrase.with(if negated { Determiner::No } else { Determiner::A });
             Some(Claim::There(np))
         }
         Kind::Is => {
@@ -96,24 +98,20 @@ fn draw(
             if property == Phrase::of(Noun::Thing) {
                 return None;
             }
-            let negated = rng.random_bool(0.25);
             Some(Claim::Is { subject: subject.with(Determiner::The), property, negated })
         }
         Kind::Related => {
             let subject = unique_phrase(scene, a, lexicon, rng)?.with(Determiner::The);
             let object = unique_phrase(scene, b, lexicon, rng)?.with(Determiner::The);
             let relation = *Relation::ALL.choose(rng)?;
-            let negated = rng.random_bool(0.25);
             let good = a != b && is_clear(&subject, &object);
             good.then_some(Claim::Related { subject, relation, object, negated })
         }
-        Kind::More => {
-            let more = countable(scene, a, lexicon, rng);
-            let fewer = countable(scene, b, lexicon, rng);
-            let good = more != fewer && !overlap(&more, &fewer, scene, lexicon);
-            good.then(|| match rng.random_bool(0.3) {
-                true => Claim::AsMany(more, fewer),
-                false => Claim::More(more, fewer),
+        Kind::More | Kind::AsMany => {
+            let [a, b] = [a, b].map(|at| countable(scene, at, form.counted_by));
+            (a != b).then_some(match form.kind {
+                Kind::More => Claim::More(a, b),
+                _ => Claim::AsMany(a, b),
             })
         }
         Kind::Bigger => {
@@ -129,27 +127,16 @@ fn draw(
     }
 }
 
-/// What object `at` is, or what it stands on, to be counted.
-pub fn countable(scene: &Scene, at: usize, lexicon: &Lexicon, rng: &mut ChaCha8Rng) -> Phrase {
+/// What object `at` is, what it stands on, or how big it is, to be counted. Both sides of a
+/// comparison are of one sort, so that neither is more numerous as a rule, and no object is on both.
+fn countable(scene: &Scene, at: usize, counted_by: usize) -> Phrase {
     let object = &scene.objects[at];
-    match rng.random_range(0..6) {
-        0 => Phrase { colour: Some(object.colour), ..Phrase::of(Noun::Thing) },
-        1 => Phrase { shape: Some(object.shape), ..Phrase::of(Noun::Thing) },
-        2 if lexicon.sprites[object.sprite].is_animal => Phrase::of(Noun::Animal),
-        3 => Phrase { size: Some(object.size), ..Phrase::of(Noun::Thing) },
-        _ => Phrase::sprite(object.sprite),
+    match counted_by {
+        0 => Phrase::sprite(object.sprite),
+        1 => Phrase { colour: Some(object.colour), ..Phrase::of(Noun::Thing) },
+        2 => Phrase { shape: Some(object.shape), ..Phrase::of(Noun::Thing) },
+        _ => Phrase { size: Some(object.size), ..Phrase::of(Noun::Thing) },
     }
-}
-
-/// Whether an object is meant by both: then comparing their numbers would be odd.
-fn overlap(a: &Phrase, b: &Phrase, scene: &Scene, lexicon: &Lexicon) -> bool {
-    let others = b.found(scene, lexicon);
-    a.found(scene, lexicon).iter().any(|at| others.contains(at))
-}
-
-/// Plural outlines do not exist: there is at most one in a scene.
-fn without_outline(phrase: Phrase) -> Phrase {
-    Phrase { inside: None, ..phrase }
 }
 
 fn maybe_altered(

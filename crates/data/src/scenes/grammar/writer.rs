@@ -6,6 +6,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::phrase::{Determiner, Noun, Np, Phrase};
 use super::words::{article, number};
+use crate::scenes::relation::Relation;
 use crate::scenes::split::Lexicon;
 use crate::scenes::world::{Scene, Size};
 
@@ -27,11 +28,21 @@ pub struct Writer<'a> {
     pub scene: Option<&'a Scene>,
     /// Whether plates may come first: `a red circle with a panda on it`.
     pub varied: bool,
+    /// Where given, the same words throughout: the other word for a size, the longer for a relation.
+    pub style: Option<[bool; 2]>,
 }
 
 impl<'a> Writer<'a> {
     pub fn new(lexicon: &'a Lexicon, rng: &'a mut ChaCha8Rng) -> Self {
-        Writer { lexicon, rng, text: String::new(), links: vec![], scene: None, varied: true }
+        Writer {
+            lexicon,
+            rng,
+            text: String::new(),
+            links: vec![],
+            scene: None,
+            varied: true,
+            style: None,
+        }
     }
 
     /// Appends words, after a space where one is due.
@@ -48,6 +59,12 @@ impl<'a> Writer<'a> {
     pub fn either(&mut self, ways: &[&str]) -> &mut Self {
         let way = *ways.choose(self.rng).unwrap_or(&"");
         self.words(way)
+    }
+
+    /// A relation, in fewer or more words.
+    pub fn relation(&mut self, relation: Relation) -> &mut Self {
+        let long = self.style.map_or_else(|| self.rng.random_bool(0.5), |[_, long]| long);
+        self.words(relation_words(relation, long))
     }
 
     /// A phrase: `two small pandas on red circles`.
@@ -117,7 +134,8 @@ impl<'a> Writer<'a> {
             Size::Small => ["small", "little"],
             Size::Large => ["large", "big"],
         };
-        ways[usize::from(self.rng.random_bool(0.4))]
+        let other = self.style.map_or_else(|| self.rng.random_bool(0.4), |[other, _]| other);
+        ways[usize::from(other)]
     }
 
     fn noun(&self, noun: Noun, plural: bool) -> String {
@@ -149,4 +167,15 @@ pub fn place(phrase: &Phrase, plural: bool, definite: bool) -> Vec<String> {
         words.push(format!("inside {outline}"));
     }
     words
+}
+
+/// `left of`, or in more words `to the left of`.
+fn relation_words(relation: Relation, long: bool) -> &'static str {
+    let (short, longer) = match relation {
+        Relation::LeftOf => ("left of", "to the left of"),
+        Relation::RightOf => ("right of", "to the right of"),
+        Relation::Above => ("above", "higher up than"),
+        Relation::Below => ("below", "lower down than"),
+    };
+    if long { longer } else { short }
 }

@@ -70,18 +70,15 @@ fn contrast(mut attempt: Attempt) -> Option<Contrast> {
         && lexicon.admits(split, &other);
     good.then_some(())?;
     // The same words for what is the same in both.
-    let words = rng.clone();
-    let captions = edit.claims.map(|claim| {
-        let mut words = words.clone();
-        caption(&claim, lexicon, &mut words)
-    });
+    let style = [rng.random_bool(0.5), rng.random_bool(0.5)];
+    let captions = edit.claims.map(|claim| caption(&claim, lexicon, style, rng));
     let other = Some(scenes.picture(other));
     Some(Contrast { key, kind: kind.into(), captions, picture: scenes.picture(scene), other })
 }
 
 /// The claim as a caption: what there is, one after the other, without "there is".
-fn caption(claim: &Claim, lexicon: &Lexicon, rng: &mut ChaCha8Rng) -> String {
-    let mut writer = Writer { varied: false, ..Writer::new(lexicon, rng) };
+fn caption(claim: &Claim, lexicon: &Lexicon, style: [bool; 2], rng: &mut ChaCha8Rng) -> String {
+    let mut writer = Writer { varied: false, style: Some(style), ..Writer::new(lexicon, rng) };
     match claim {
         Claim::And(claims) => {
             for (at, claim) in claims.iter().enumerate() {

@@ -7,7 +7,6 @@ use rand_chacha::ChaCha8Rng;
 use super::{Attempt, collect};
 use crate::error::DataError;
 use crate::scenes::grammar::caption::is_clear;
-use crate::scenes::grammar::claim::relation_words;
 use crate::scenes::grammar::describe::{Attribute, some_phrase, unique_phrase};
 use crate::scenes::grammar::phrase::{Determiner, Noun, Phrase};
 use crate::scenes::grammar::writer::Writer;
@@ -108,8 +107,7 @@ fn by_relation(
     let object = unique_phrase(scene, other, lexicon, rng)?.with(Determiner::The);
     is_clear(&phrase.clone().with(Determiner::The), &object).then_some(())?;
     let mut writer = the(phrase, lexicon, rng);
-    let long = writer.rng.random_bool(0.5);
-    writer.words(&relation_words(relation, long)).np(&object);
+    writer.relation(relation).np(&object);
     Some(writer.text)
 }
 

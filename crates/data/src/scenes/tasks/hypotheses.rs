@@ -20,10 +20,10 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{Attempt, collect};
 use crate::error::DataError;
-use crate::scenes::grammar::claim::{predicate, relation_words};
+use crate::scenes::grammar::claim::predicate;
 use crate::scenes::grammar::describe::{Attribute, altered, some_phrase, unique_phrase};
 use crate::scenes::grammar::phrase::{Determiner, Noun, Phrase};
-use crate::scenes::grammar::propose::{Kind, propose};
+use crate::scenes::grammar::propose::{Form, Kind, propose};
 use crate::scenes::grammar::writer::Writer;
 use crate::scenes::relation::Relation;
 use crate::scenes::split::{Lexicon, Split};
@@ -59,21 +59,24 @@ fn hypothesis(mut attempt: Attempt) -> Option<Hypothesis> {
         5 => ("or", Neutral),
         turn => ("both", [Entailed, Contradiction, Neutral][turn as usize % 3]),
     };
+    // The same in all attempts, whatever the label: else what is easy to find true would be.
+    let mut forms = attempt.shared_rng(attempt.example, "hypotheses: forms");
     let mut chooser = Chooser {
         scene: &scene,
         split: attempt.split,
         lexicon: &scenes.lexicon,
         rng: &mut attempt.rng,
+        forms: two_forms(&mut forms),
     };
     let text = match form {
-        "plain" => chooser.seen(label == Entailed)?,
+        "plain" => chooser.seen(0, label == Entailed)?,
         "and" => {
             let unseen = chooser.unseen()?;
-            format!("{unseen}, and {}", chooser.seen(label == Neutral)?)
+            format!("{unseen}, and {}", chooser.seen(0, label == Neutral)?)
         }
         "or" => chooser.either(label == Entailed)?,
         _ => {
-            let first = chooser.seen(label != Contradiction)?;
+            let first = chooser.seen(0, label != Contradiction)?;
             let second = match label {
                 Entailed => true,
                 Neutral => false,
@@ -85,24 +88,39 @@ fn hypothesis(mut attempt: Attempt) -> Option<Hypothesis> {
     Some(Hypothesis { key, picture: scenes.picture(scene), text, label })
 }
 
+/// Two forms of different kinds, one of them at most a comparison of numbers: "more" and "as many"
+/// of the same things are never both true.
+fn two_forms(rng: &mut ChaCha8Rng) -> [Form; 2] {
+    let first = Form::any(rng);
+    loop {
+        let second = Form::any(rng);
+        let compares = |form: Form| matches!(form.kind, Kind::More | Kind::AsMany);
+        if second.kind != first.kind && !(compares(first) && compares(second)) {
+            return [first, second];
+        }
+    }
+}
+
 struct Chooser<'a> {
     scene: &'a Scene,
     split: Split,
     lexicon: &'a Lexicon,
     rng: &'a mut ChaCha8Rng,
+    /// Of the first and the second clause about the picture.
+    forms: [Form; 2],
 }
 
 impl Chooser<'_> {
     /// A clause of which one sees whether it is true.
-    fn seen(&mut self, truth: bool) -> Option<String> {
-        let kind = *Kind::ALL.choose(self.rng)?;
-        let claim = propose(kind, truth, self.scene, self.split, self.lexicon, self.rng)?;
+    fn seen(&mut self, clause: usize, truth: bool) -> Option<String> {
+        let form = self.forms[clause];
+        let claim = propose(form, truth, self.scene, self.split, self.lexicon, self.rng)?;
         Some(claim.text(self.lexicon, self.rng))
     }
 
     /// One clause that is seen and one that is not, in either order.
     fn either(&mut self, truth: bool) -> Option<String> {
-        let (seen, unseen) = (self.seen(truth)?, self.unseen()?);
+        let (seen, unseen) = (self.seen(1, truth)?, self.unseen()?);
         Some(match self.rng.random_bool(0.5) {
             true => format!("either {seen} or {unseen}"),
             false => format!("either {unseen} or {seen}"),
@@ -171,9 +189,8 @@ impl Chooser<'_> {
         (at != other && clear).then_some(())?;
         let relation = *Relation::ALL.choose(self.rng)?;
         let (verb, time) = *TIMES.choose(self.rng)?;
-        let long = self.rng.random_bool(0.5);
         let mut writer = Writer::new(self.lexicon, self.rng);
-        writer.np(&subject).words(verb).words(&relation_words(relation, long)).np(&object);
+        writer.np(&subject).words(verb).relation(relation).np(&object);
         writer.words(time);
         Some(writer.text)
     }

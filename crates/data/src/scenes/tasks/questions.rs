@@ -9,10 +9,10 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{Attempt, collect};
 use crate::error::DataError;
-use crate::scenes::grammar::claim::{Claim, predicate, relation_words};
+use crate::scenes::grammar::claim::{Claim, predicate};
 use crate::scenes::grammar::describe::{Attribute, altered, counted, some_phrase, unique_phrase};
 use crate::scenes::grammar::phrase::{Determiner, Noun, Np, Phrase};
-use crate::scenes::grammar::propose::{self, propose};
+use crate::scenes::grammar::propose::{Form, Kind, propose};
 use crate::scenes::grammar::writer::Writer;
 use crate::scenes::relation::Relation;
 use crate::scenes::sample::sample;
@@ -71,9 +71,12 @@ fn question(mut attempt: Attempt) -> Option<Question> {
         ("attribute-colour", _) => asker.colour(*Colour::ALL.choose(&mut answer_rng)?),
         ("attribute-shape", _) => asker.shape(*Shape::ALL.choose(&mut answer_rng)?),
         ("attribute-size", _) => asker.size(*Size::ALL.choose(&mut answer_rng)?),
-        ("compare-count", _) => asker.claim(propose::Kind::More, yes),
-        ("compare-size", _) => asker.claim(propose::Kind::Bigger, yes),
-        ("relation", _) => asker.claim(propose::Kind::Related, yes),
+        ("compare-count", _) => {
+            let kind = if answer_rng.random_bool(0.7) { Kind::More } else { Kind::AsMany };
+            asker.claim(Form::of(kind, &mut answer_rng), yes)
+        }
+        ("compare-size", _) => asker.claim(Form::of(Kind::Bigger, &mut answer_rng), yes),
+        ("relation", _) => asker.claim(Form::of(Kind::Related, &mut answer_rng), yes),
         ("relation-object", _) => asker.relation_object(),
         _ => asker.logic(answer_rng.random_range(0..3), yes),
     }?;
@@ -185,14 +188,13 @@ impl Asker<'_> {
     }
 
     /// A claim turned into a question: `is the panda left of the violin?`
-    fn claim(&mut self, kind: propose::Kind, yes: bool) -> Option<(String, String)> {
-        let claim = propose(kind, yes, &self.scene, self.split, self.lexicon, &mut self.rng)?;
+    fn claim(&mut self, form: Form, yes: bool) -> Option<(String, String)> {
+        let claim = propose(form, yes, &self.scene, self.split, self.lexicon, &mut self.rng)?;
         let text = match &claim {
             Claim::Related { subject, relation, object, negated: false } => {
                 let mut writer = self.writer();
                 writer.words("is").np(subject);
-                let long = writer.rng.random_bool(0.5);
-                writer.words(&relation_words(*relation, long)).np(object);
+                writer.relation(*relation).np(object);
                 writer.text
             }
             Claim::Bigger { subject, object, smaller } => {
@@ -223,9 +225,7 @@ impl Asker<'_> {
         let objects = &self.scene.objects;
         let answer = self.lexicon.sprites[objects[only].sprite].name.clone();
         let mut writer = self.writer();
-        let long = writer.rng.random_bool(0.5);
-        writer.words("what is").words(&relation_words(relation, long));
-        writer.np(&object.with(Determiner::The));
+        writer.words("what is").relation(relation).np(&object.with(Determiner::The));
         Some((format!("{}?", writer.text), answer))
     }
 

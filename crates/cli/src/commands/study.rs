@@ -1,0 +1,99 @@
+//! `weft study`: a recipe, what is fine-tuned from it, and all tasks, over several seeds.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, ensure};
+use weft_eval::{TaskResult, spread_table};
+use weft_train::RunDir;
+use weft_train::run_dir::write_atomically;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The recipe that each seed pre-trains.
+    #[arg(default_value = "quick-scenes")]
+    recipe: String,
+    #[arg(long, value_delimiter = ',', default_value = "0,1,2")]
+    seeds: Vec<u64>,
+    /// Fine-tuning recipes that start from each pre-trained model.
+    #[arg(long, value_delimiter = ',', default_value = TASKS)]
+    tasks: Vec<String>,
+    /// Where the runs are: OUT/seed-0 and so on. What is finished there is not done again, and what was
+    /// interrupted goes on.
+    #[arg(long, default_value = "runs/study")]
+    out: PathBuf,
+    /// Write the table to this file, too.
+    #[arg(long, value_name = "FILE")]
+    table: Option<PathBuf>,
+    /// Override a key of the pre-training recipe; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+const TASKS: &str = "scenes-vqa,scenes-nlvr2,scenes-entailment,scenes-grounding,scenes-retrieval";
+
+pub fn run(args: Args) -> Result<ExitCode> {
+    let mut seeds = Vec::with_capacity(args.seeds.len());
+    for seed in &args.seeds {
+        seeds.push(one_seed(&args, *seed)?);
+    }
+    let table = spread_table(&seeds);
+    println!("{table}");
+    if let Some(path) = &args.table {
+        write_atomically(path, table.as_bytes())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// All runs and results of one seed.
+fn one_seed(args: &Args, seed: u64) -> Result<Vec<TaskResult>> {
+    let run = args.out.join(format!("seed-{seed}"));
+    let seed = seed.to_string();
+    let mut settings: Vec<&str> = vec!["--seed", &seed];
+    args.set.iter().for_each(|setting| settings.extend(["--set", setting.as_str()]));
+    train(&run, &args.recipe, None, &settings)?;
+    for recipe in &args.tasks {
+        let folder = RunDir::open(&run)?.tasks().join(recipe);
+        train(&folder, recipe, Some(&run), &["--seed", &seed])?;
+    }
+    let json = run.join("tasks.json");
+    if !json.exists() {
+        let mut command = weft("eval")?;
+        command.args(["--task", "all", "--checkpoint"]).arg(&run).arg("--json").arg(&json);
+        command.arg("--html").arg(run.join("tasks.html"));
+        succeed(command)?;
+    }
+    let text = std::fs::read_to_string(&json).with_context(|| json.display().to_string())?;
+    serde_json::from_str(&text).with_context(|| json.display().to_string())
+}
+
+/// A run in `folder`: nothing where it is finished, the rest of one that was interrupted, or all.
+fn train(folder: &Path, recipe: &str, from: Option<&Path>, settings: &[&str]) -> Result<()> {
+    if folder.join("summary.json").exists() {
+        return Ok(());
+    }
+    let mut command = weft("train")?;
+    if RunDir::open(folder).is_ok() {
+        command.arg("--resume").arg(folder);
+    } else {
+        command.arg(recipe).arg("--out").arg(folder).args(settings);
+        if let Some(from) = from {
+            command.arg("--from").arg(from);
+        }
+    }
+    eprintln!("{}", folder.display());
+    succeed(command)
+}
+
+/// This program, in a process of its own: a run must not inherit another's memory.
+fn weft(subcommand: &str) -> Result<Command> {
+    let mut command = Command::new(std::env::current_exe().context("where this program lies")?);
+    command.arg(subcommand);
+    Ok(command)
+}
+
+fn succeed(mut command: Command) -> Result<()> {
+    let status = command.status()?;
+    ensure!(status.success(), "{command:?} ended with {status}");
+    Ok(())
+}
