@@ -39,9 +39,9 @@ const fn entry(
 const COMMANDS: [Command; 15] = [
     entry("train", Action::Weft, "train [ARGS]", "train a model from a recipe"),
     entry("eval", Action::Weft, "eval [ARGS]", "measure a trained model on a task"),
+    entry("search", Action::Weft, "search [ARGS]", "find pictures for a sentence"),
     entry("study", Action::Weft, "study [ARGS]", "train and evaluate over several seeds"),
     entry("table", Action::Weft, "table FILES", "put evaluations of several seeds into a table"),
-    entry("search", Action::Weft, "search [ARGS]", "find pictures for a sentence"),
     entry("embed", Action::Weft, "embed [ARGS]", "write embeddings of pictures and texts"),
     entry(
         "verify",
