@@ -2,7 +2,8 @@
 
 use crate::record::Label;
 
-/// `B` pictures with one caption each. Every batch of a run has the same shapes.
+/// `B` pictures with one caption each. Every batch of a run has the same shapes, unless captions are
+/// filled up to the longest of their batch only ([`PadTo`](crate::pipeline::PadTo)).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
     /// Which step of the run the batch is for, from 0.
@@ -11,8 +12,10 @@ pub struct Batch {
     pub epoch: u64,
     /// Keys of the records, `[B]`.
     pub keys: Vec<String>,
-    /// Normalised pictures, `[B, 3, S, S]`.
+    /// Normalised pictures, `[P, 3, S, S]`; `P` is `B`, or less where records share pictures.
     pub images: Vec<f32>,
+    /// Which picture is each caption's, `[B]`.
+    pub picture_of: Vec<usize>,
     /// `S`, the side of a picture in pixels.
     pub image_size: usize,
     /// Which patches are masked, `[B, N]`, row by row.
@@ -31,7 +34,7 @@ pub struct Batch {
     pub tokens: usize,
     /// The captions that were drawn, `[B]`.
     pub captions: Vec<String>,
-    /// The other pictures, as `images`, where captions are about two; empty otherwise.
+    /// The other pictures, `[B, 3, S, S]`, where captions are about two; empty otherwise.
     pub others: Vec<f32>,
     /// What a task asks, `[B]`; empty where nothing is asked.
     pub labels: Vec<Label>,

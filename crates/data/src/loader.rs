@@ -27,6 +27,9 @@ const DISTINCT_REPLACEMENTS: usize = 32;
 #[serde(deny_unknown_fields)]
 pub struct LoaderConfig {
     pub batch_size: usize,
+    /// How many records of one picture stand behind one another, at least 1. At 1 no record is kept
+    /// beside another.
+    pub per_picture: usize,
     /// Number of threads, at least 1.
     pub workers: usize,
     /// Number of batches that are prepared or waiting at a time, at least 1. More workers than
@@ -68,6 +71,9 @@ impl Loader {
                 config.batch_size
             )));
         }
+        if config.per_picture == 0 {
+            return Err(DataError::Config("per_picture 0: expected at least 1".into()));
+        }
         if config.workers == 0 || config.queue == 0 {
             return Err(DataError::Config(format!(
                 "workers {}, queue {}: expected at least 1 of each",
@@ -76,7 +82,10 @@ impl Loader {
         }
         let steps_per_epoch = (count / config.batch_size) as u64;
         let partners = pipeline.shuffle_pairs.then(|| shuffled_partners(count, pipeline.seed));
+        let together = by_picture(&records, config.per_picture);
         let builder = Builder {
+            together,
+            per_picture: config.per_picture,
             records,
             partners,
             pipeline,
@@ -159,6 +168,9 @@ struct Drawn {
 /// Makes the batch for any step.
 struct Builder {
     records: Arc<Vec<Record>>,
+    /// Records of each picture, where some are kept together.
+    together: Vec<Vec<usize>>,
+    per_picture: usize,
     /// Whose captions each record gets, where not its own.
     partners: Option<Vec<usize>>,
     pipeline: Arc<Pipeline>,
@@ -249,9 +261,18 @@ impl Builder {
         // A panic elsewhere leaves complete orders behind.
         let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
         let order = orders.entry(epoch).or_insert_with(|| {
-            let mut order: Vec<usize> = (0..self.records.len()).collect();
-            order.shuffle(&mut addressed(self.seed, epoch, "", "order"));
-            Arc::new(order)
+            let mut random = addressed(self.seed, epoch, "", "order");
+            if self.together.is_empty() {
+                let mut order: Vec<usize> = (0..self.records.len()).collect();
+                order.shuffle(&mut random);
+                return Arc::new(order);
+            }
+            let mut together = self.together.clone();
+            together.iter_mut().for_each(|records| records.shuffle(&mut random));
+            let mut parts: Vec<&[usize]> =
+                together.iter().flat_map(|records| records.chunks(self.per_picture)).collect();
+            parts.shuffle(&mut random);
+            Arc::new(parts.concat())
         });
         let order = order.clone();
         while orders.len() > KEPT {
@@ -259,4 +280,16 @@ impl Builder {
         }
         order
     }
+}
+
+/// The numbers of the records of each picture, in the order of the records; nothing where none is to
+/// be kept beside another. Only neighbours are compared: data sets list a picture's questions in one
+/// place.
+fn by_picture(records: &[Record], per_picture: usize) -> Vec<Vec<usize>> {
+    if per_picture == 1 {
+        return Vec::new();
+    }
+    let numbers: Vec<usize> = (0..records.len()).collect();
+    let is_same = |a: &usize, b: &usize| records[*a].picture.is_same(&records[*b].picture);
+    numbers.chunk_by(is_same).map(<[usize]>::to_vec).collect()
 }

@@ -9,6 +9,7 @@ use image::RgbImage;
 use rand::RngExt;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 
 use crate::augment::Augment;
 use crate::batch::Batch;
@@ -18,6 +19,17 @@ use crate::preprocess::Preprocess;
 use crate::random::addressed;
 use crate::record::{Label, Picture, Record, name};
 use crate::tokenizer::Tokenizer;
+
+/// How far the captions of a batch are filled up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PadTo {
+    /// To the model's `max_tokens`: every batch has the same shapes.
+    #[default]
+    Max,
+    /// To the longest of the batch: nothing is computed that no caption needs.
+    Longest,
+}
 
 /// How records become items.
 #[derive(Debug, Clone)]
@@ -29,23 +41,28 @@ pub struct Pipeline {
     pub mask: MaskConfig,
     /// Side of a patch, in pixels; divides the size of a picture.
     pub patch_size: usize,
-    /// Tokens of a caption, with special tokens and padding.
+    /// Most tokens of a caption, with special tokens.
     pub max_tokens: usize,
+    /// How far shorter captions are filled up.
+    pub pad_to: PadTo,
     pub seed: u64,
     /// Gives every picture the captions of another one: a model trained so must learn nothing.
     pub shuffle_pairs: bool,
+    /// Whether records behind one another with the same picture share it, augmented once.
+    pub share_pictures: bool,
 }
 
-/// What goes with one picture into a batch of `N` patches and `L` tokens.
+/// What goes with one picture into a batch of `N` patches; its caption has `T` tokens.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Item {
     pub key: String,
+    /// Which of the batch's pictures is its own.
+    pub picture: usize,
     /// `[N]`.
     pub image_mask: Vec<bool>,
-    /// `[L]`, and so are the next three.
+    /// `[T]`, and so are the next two.
     pub ids: Vec<i32>,
     pub masked_ids: Vec<i32>,
-    pub padding: Vec<bool>,
     pub text_mask: Vec<bool>,
     pub caption: String,
     pub label: Option<Label>,
@@ -57,6 +74,10 @@ pub struct Pixels {
     pub images: Vec<f32>,
     /// Of records about two pictures the second ones.
     pub others: Vec<f32>,
+    /// How many pictures `images` holds.
+    pub count: usize,
+    /// The last one, where the next record may have it, too.
+    pub last: Option<Picture>,
     /// What the last picture was decoded in, to be used again.
     pub memory: Vec<u8>,
 }
@@ -143,27 +164,45 @@ impl Pipeline {
             .tokenizer
             .encode(caption, self.max_tokens)
             .map_err(|error| bad_caption(Cause::MalformedRecord, error.to_string()))?;
-        let (masked, chosen) = self.mask.text(&encoding, &self.tokenizer, &mut random("text-mask"));
+        let (masked, text_mask) =
+            self.mask.text(&encoding, &self.tokenizer, &mut random("text-mask"));
 
+        let shared = self.share_pictures
+            && record.other.is_none()
+            && pixels.last.as_ref().is_some_and(|last| last.is_same(&record.picture));
+        if !shared {
+            self.add_pictures(record, epoch, pixels)?;
+        }
+        Ok(Item {
+            key: record.key.clone(),
+            picture: pixels.count - 1,
+            image_mask: self.mask.image(self.grid(), &mut random("image-mask")),
+            ids: numbers(&encoding.ids),
+            masked_ids: numbers(&masked),
+            text_mask,
+            caption: caption.to_owned(),
+            label: record.label.clone(),
+        })
+    }
+
+    /// Puts the pictures of `record` behind those that `pixels` holds, or leaves it as it is.
+    fn add_pictures(
+        &self,
+        record: &Record,
+        epoch: u64,
+        pixels: &mut Pixels,
+    ) -> Result<(), BadRecord> {
+        let random = |purpose| addressed(self.seed, epoch, &record.key, purpose);
         let first = self.seen(record, &record.picture, random("augment"), &mut pixels.memory)?;
         if let Some(other) = &record.other {
             let other = self.seen(record, other, random("augment-other"), &mut pixels.memory)?;
             self.preprocess.append_normalised(&other, &mut pixels.others);
         }
         self.preprocess.append_normalised(&first, &mut pixels.images);
-        let (ids, padding) = self.padded(&encoding.ids);
-        let mut text_mask = chosen;
-        text_mask.resize(self.max_tokens, false);
-        Ok(Item {
-            key: record.key.clone(),
-            image_mask: self.mask.image(self.grid(), &mut random("image-mask")),
-            ids,
-            masked_ids: self.padded(&masked).0,
-            padding,
-            text_mask,
-            caption: caption.to_owned(),
-            label: record.label.clone(),
-        })
+        pixels.count += 1;
+        // Of two pictures none is shared.
+        pixels.last = record.other.is_none().then(|| record.picture.clone());
+        Ok(())
     }
 
     /// `picture` of `record` as training sees it, decoded in `memory`.
@@ -186,12 +225,14 @@ impl Pipeline {
     /// Puts items next to each other, with their pictures.
     pub fn collate(&self, items: Vec<Item>, pixels: Pixels, step: u64, epoch: u64) -> Batch {
         let patches = self.grid().iter().product();
-        let (count, tokens) = (items.len(), self.max_tokens);
+        let (count, tokens) = (items.len(), self.tokens(items.iter().map(|item| item.ids.len())));
+        let pad = self.tokenizer.pad_id() as i32;
         let mut batch = Batch {
             step,
             epoch,
             keys: Vec::with_capacity(count),
             images: pixels.images,
+            picture_of: Vec::with_capacity(count),
             others: pixels.others,
             image_size: self.preprocess.size,
             image_mask: Vec::with_capacity(count * patches),
@@ -206,11 +247,12 @@ impl Pipeline {
         };
         for item in items {
             batch.keys.push(item.key);
+            batch.picture_of.push(item.picture);
             batch.image_mask.extend(item.image_mask);
-            batch.ids.extend(item.ids);
-            batch.masked_ids.extend(item.masked_ids);
-            batch.padding.extend(item.padding);
-            batch.text_mask.extend(item.text_mask);
+            batch.padding.extend((0..tokens).map(|at| at >= item.ids.len()));
+            batch.ids.extend(filled(item.ids, tokens, pad));
+            batch.masked_ids.extend(filled(item.masked_ids, tokens, pad));
+            batch.text_mask.extend(filled(item.text_mask, tokens, false));
             batch.captions.push(item.caption);
             batch.labels.extend(item.label);
         }
@@ -232,17 +274,38 @@ impl Pipeline {
         Ok(self.preprocess.apply(&read(record, other, Vec::new())?))
     }
 
-    /// The token ids of `caption` and where there are none, both `[max_tokens]`.
-    pub fn text(&self, caption: &str) -> Result<(Vec<i32>, Vec<bool>), DataError> {
-        Ok(self.padded(&self.tokenizer.encode(caption, self.max_tokens)?.ids))
+    /// The token ids of `captions`, behind one another, where there are none, and `L`, the number of
+    /// tokens of each with its padding; both are `[captions, L]`.
+    pub fn texts(&self, captions: &[String]) -> Result<(Vec<i32>, Vec<bool>, usize), DataError> {
+        let encode = |caption: &String| self.tokenizer.encode(caption, self.max_tokens);
+        let encodings = captions.iter().map(encode).collect::<Result<Vec<_>, _>>()?;
+        let tokens = self.tokens(encodings.iter().map(|encoding| encoding.ids.len()));
+        let pad = self.tokenizer.pad_id() as i32;
+        let mut ids = Vec::with_capacity(captions.len() * tokens);
+        let mut padding = Vec::with_capacity(captions.len() * tokens);
+        for encoding in encodings {
+            padding.extend((0..tokens).map(|at| at >= encoding.ids.len()));
+            ids.extend(filled(numbers(&encoding.ids), tokens, pad));
+        }
+        Ok((ids, padding, tokens))
     }
 
-    fn padded(&self, ids: &[u32]) -> (Vec<i32>, Vec<bool>) {
-        let padding = (0..self.max_tokens).map(|at| at >= ids.len()).collect();
-        let mut ids: Vec<i32> = ids.iter().map(|&id| id as i32).collect();
-        ids.resize(self.max_tokens, self.tokenizer.pad_id() as i32);
-        (ids, padding)
+    /// How many tokens captions of these lengths have with their padding.
+    fn tokens(&self, lengths: impl Iterator<Item = usize>) -> usize {
+        match self.pad_to {
+            PadTo::Max => self.max_tokens,
+            PadTo::Longest => lengths.max().unwrap_or(0),
+        }
     }
+}
+
+fn numbers(ids: &[u32]) -> Vec<i32> {
+    ids.iter().map(|&id| id as i32).collect()
+}
+
+fn filled<T: Clone>(mut row: Vec<T>, tokens: usize, with: T) -> Vec<T> {
+    row.resize(tokens, with);
+    row
 }
 
 /// For each of `count` records, the one that gives it its captions in the control experiment:

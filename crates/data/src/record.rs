@@ -86,6 +86,24 @@ impl Record {
 }
 
 impl Picture {
+    /// Whether the two are one picture, as far as can be seen without reading them.
+    pub fn is_same(&self, other: &Picture) -> bool {
+        match (self, other) {
+            (Picture::Embedded(a), Picture::Embedded(b)) => std::ptr::eq(*a, *b),
+            (Picture::File(a), Picture::File(b)) => a == b,
+            (
+                Picture::InArchive { archive: a, offset: at_a, .. },
+                Picture::InArchive { archive: b, offset: at_b, .. },
+            ) => at_a == at_b && a == b,
+            (
+                Picture::Cropped { whole: a, region: of_a },
+                Picture::Cropped { whole: b, region: of_b },
+            ) => of_a == of_b && a.is_same(b),
+            (Picture::Generated(a), Picture::Generated(b)) => a.is_same(b),
+            _ => false,
+        }
+    }
+
     /// Where the picture is, for messages.
     pub fn origin(&self) -> String {
         match self {

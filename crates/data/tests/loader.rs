@@ -14,7 +14,7 @@ use weft_data::pipeline::Pipeline;
 use weft_data::record::{Picture, Record};
 
 const CONFIG: LoaderConfig =
-    LoaderConfig { batch_size: 4, workers: 2, queue: 4, seed: 11, bad_budget: 0.0 };
+    LoaderConfig { batch_size: 4, per_picture: 1, workers: 2, queue: 4, seed: 11, bad_budget: 0.0 };
 
 fn loader(records: Vec<Record>, config: LoaderConfig, first_step: u64) -> Loader {
     Loader::new(Arc::new(records), Arc::new(pipeline()), config, first_step).unwrap()
@@ -53,6 +53,58 @@ fn resuming_gives_the_batches_that_would_have_come() {
     for first in [1, 4, 7] {
         let resumed = take(loader(partly_bad(18), config.clone(), first as u64), 12 - first);
         assert_eq!(resumed, all[first..]);
+    }
+}
+
+/// Five pictures with three questions each, and one with one.
+fn questions() -> Vec<Record> {
+    let pictures = records(6);
+    (0..16)
+        .map(|number| {
+            let Record { captions, picture, .. } = pictures[number / 3].clone();
+            Record::new(format!("question-{number}"), captions, picture)
+        })
+        .collect()
+}
+
+#[test]
+fn records_of_one_picture_stand_together_and_share_it() {
+    let pipeline = Pipeline { share_pictures: true, ..pipeline() };
+    let shared = |config: LoaderConfig, first| {
+        Loader::new(Arc::new(questions()), Arc::new(pipeline.clone()), config, first).unwrap()
+    };
+    let config = LoaderConfig { per_picture: 2, ..CONFIG };
+    let batches = take(shared(config.clone(), 0), 8);
+    let number = |key: &String| key["question-".len()..].parse::<usize>().unwrap();
+    for epoch in batches.chunks(4) {
+        let order: Vec<usize> =
+            epoch.iter().flat_map(|batch| batch.keys.iter().map(number)).collect();
+        assert_eq!(order.iter().collect::<HashSet<_>>().len(), 16);
+        let beside = order.windows(2).filter(|pair| pair[0] / 3 == pair[1] / 3).count();
+        assert!(beside >= 5, "{order:?}: two of each picture that has three");
+    }
+    assert_ne!(batches[0].keys, batches[4].keys);
+
+    let size = 3 * 32 * 32;
+    for batch in &batches {
+        let pictures = batch.images.len() / size;
+        assert_eq!(batch.picture_of[0], 0);
+        assert_eq!(batch.picture_of[3] + 1, pictures);
+        for (pair, of) in batch.keys.windows(2).zip(batch.picture_of.windows(2)) {
+            let same = number(&pair[0]) / 3 == number(&pair[1]) / 3;
+            assert_eq!(of[1] - of[0], usize::from(!same));
+        }
+    }
+    assert!(batches.iter().any(|batch| batch.images.len() < 4 * size));
+
+    // The same on any number of threads, and from any step.
+    let threads = LoaderConfig { workers: 4, queue: 3, ..config.clone() };
+    assert_eq!(take(shared(threads, 0), 8), batches);
+    assert_eq!(take(shared(config, 3), 5), batches[3..]);
+    // Not shared, each has its own.
+    let apart = take(loader(questions(), CONFIG, 0), 4);
+    for batch in apart {
+        assert_eq!((batch.images.len(), batch.picture_of), (4 * size, vec![0, 1, 2, 3]));
     }
 }
 
@@ -148,6 +200,7 @@ fn settings_that_cannot_work_are_errors() {
         LoaderConfig { batch_size: 0, ..CONFIG },
         LoaderConfig { batch_size: 7, ..CONFIG },
         LoaderConfig { workers: 0, ..CONFIG },
+        LoaderConfig { per_picture: 0, ..CONFIG },
         LoaderConfig { queue: 0, ..CONFIG },
     ] {
         assert!(matches!(new(config), Err(DataError::Config(_))));

@@ -5,7 +5,7 @@ mod common;
 use common::{pipeline, record, records};
 use weft_data::augment::Augment;
 use weft_data::error::{BadRecord, Cause};
-use weft_data::pipeline::{Item, Pipeline, Pixels};
+use weft_data::pipeline::{Item, PadTo, Pipeline, Pixels};
 use weft_data::record::{Picture, Record};
 
 /// An item and its picture.
@@ -30,15 +30,45 @@ fn an_item_has_its_shapes_and_its_parts_agree() {
     assert_eq!(item.image_mask.iter().filter(|&&masked| masked).count(), 12);
     assert!(record.captions.contains(&item.caption));
 
-    let (ids, padding) = pipeline.text(&item.caption).unwrap();
-    assert_eq!((&item.ids, &item.padding), (&ids, &padding));
-    assert_eq!((ids.len(), item.masked_ids.len(), item.text_mask.len()), (12, 12, 12));
+    let (ids, padding, tokens) = pipeline.texts(std::slice::from_ref(&item.caption)).unwrap();
+    let length = item.ids.len();
+    assert_eq!((tokens, ids.len(), padding.len()), (12, 12, 12));
+    assert_eq!(item.ids, ids[..length]);
+    assert_eq!((item.masked_ids.len(), item.text_mask.len()), (length, length));
     let tokenizer = &pipeline.tokenizer;
     assert!(item.text_mask.contains(&true));
     for at in 0..12 {
-        assert_eq!(item.padding[at], item.ids[at] == tokenizer.pad_id() as i32);
+        assert_eq!(padding[at], at >= length);
+        assert_eq!(padding[at], ids[at] == tokenizer.pad_id() as i32);
+    }
+    for at in 0..length {
         let expected = if item.text_mask[at] { tokenizer.mask_id() as i32 } else { item.ids[at] };
         assert_eq!(item.masked_ids[at], expected);
+    }
+}
+
+#[test]
+fn captions_are_filled_up_to_the_most_or_to_the_longest() {
+    let records = records(3);
+    for pad_to in [PadTo::Max, PadTo::Longest] {
+        let pipeline = Pipeline { pad_to, ..pipeline() };
+        let mut pixels = Pixels::default();
+        let items: Vec<_> = records
+            .iter()
+            .map(|record| pipeline.item(record, record, 0, &mut pixels).unwrap())
+            .collect();
+        let lengths: Vec<_> = items.iter().map(|item| item.ids.len()).collect();
+        let longest = *lengths.iter().max().unwrap();
+        let captions: Vec<_> = items.iter().map(|item| item.caption.clone()).collect();
+        let batch = pipeline.collate(items, pixels, 0, 0);
+        let tokens = if pad_to == PadTo::Max { 12 } else { longest };
+        assert_eq!(batch.tokens, tokens);
+        assert_eq!((batch.masked_ids.len(), batch.text_mask.len()), (3 * tokens, 3 * tokens));
+        let (ids, padding, texts) = pipeline.texts(&captions).unwrap();
+        assert_eq!((batch.ids, batch.padding, texts), (ids, padding.clone(), tokens));
+        for (row, length) in padding.chunks(tokens).zip(lengths) {
+            assert_eq!(row.iter().filter(|hidden| !**hidden).count(), length);
+        }
     }
 }
 
@@ -72,6 +102,7 @@ fn a_picture_stands_behind_the_others_whatever_was_decoded_before() {
     for (count, record) in records(4).iter().enumerate() {
         let item = pipeline.item(record, record, 2, &mut pixels).unwrap();
         let (alone, image) = draw(&pipeline, record, record, 2).unwrap();
+        let alone = Item { picture: count, ..alone };
         assert_eq!((item, &pixels.images[count * image.len()..]), (alone, &image[..]));
         let mut broken = record.clone();
         broken.picture = Picture::Embedded(b"nothing");

@@ -8,8 +8,10 @@ use weft_vision::PatchMask;
 /// Pairs of picture and caption with what is masked in them.
 #[derive(Debug, Clone)]
 pub struct PairBatch {
-    /// `[batch, 3, size, size]`, normalised.
+    /// `[pictures, 3, size, size]`, normalised; a picture for each pair unless some are shared.
     pub images: Tensor<4>,
+    /// The picture of each pair, `[batch]`, where some are shared.
+    pub picture_of: Option<Tensor<1, Int>>,
     pub image_mask: PatchMask,
     /// Indices of the masked patches into `[batch * patches]`.
     pub masked_patches: Tensor<1, Int>,
@@ -24,7 +26,7 @@ pub struct PairBatch {
     pub masked_words: Tensor<1, Int>,
     /// Pairs with the same number have the same caption: none is a hard negative of the other.
     pub caption_of: Vec<usize>,
-    /// The other pictures, as `images`, of captions about two.
+    /// The other pictures, `[batch, 3, size, size]`, of captions about two.
     pub others: Option<Tensor<4>>,
     /// How right each class is, `[batch, classes]`, where a task asks for classes.
     pub class_scores: Option<Tensor<2>>,
@@ -36,8 +38,10 @@ pub struct PairBatch {
 /// What a [`PairBatch`] is made of, in host memory; all in row-major order.
 #[derive(Debug, Clone)]
 pub struct HostPairs<'a> {
-    /// `[batch, 3, size, size]`
+    /// `[pictures, 3, size, size]`
     pub images: &'a [f32],
+    /// The picture of each pair, `[batch]`.
+    pub picture_of: &'a [usize],
     pub image_size: usize,
     /// `[batch, patches]`
     pub image_mask: &'a [bool],
@@ -49,7 +53,7 @@ pub struct HostPairs<'a> {
     /// True where a token is to be predicted.
     pub text_mask: &'a [bool],
     pub captions: &'a [String],
-    /// As `images`; empty where captions are about one picture.
+    /// `[batch, 3, size, size]`; empty where captions are about one picture.
     pub others: &'a [f32],
     /// `[batch, classes]`; empty without classes.
     pub class_scores: &'a [f32],
@@ -77,7 +81,8 @@ impl PairBatch {
             PatchMask::new(pairs.image_mask.to_vec(), batch, pairs.image_mask.len() / batch)?;
         let padding = TensorData::new(pairs.padding.to_vec(), [batch, tokens]);
         let pictures = |pixels: &[f32]| {
-            let pixels = TensorData::new(pixels.to_vec(), [batch, 3, size, size]);
+            let count = pixels.len() / (3 * size * size);
+            let pixels = TensorData::new(pixels.to_vec(), [count, 3, size, size]);
             Tensor::<4>::from_data(pixels, device)
         };
         let rows = |numbers: &[f32]| {
@@ -85,6 +90,8 @@ impl PairBatch {
             Tensor::<2>::from_data(TensorData::new(numbers.to_vec(), shape), device)
         };
         Ok(Self {
+            picture_of: shared(pairs.picture_of)
+                .then(|| indices(pairs.picture_of.iter().copied(), device)),
             images: pictures(pairs.images),
             others: some(pairs.others).map(pictures),
             class_scores: some(pairs.class_scores).map(rows),
@@ -100,6 +107,19 @@ impl PairBatch {
         })
     }
 
+    /// What belongs to each picture, once for each pair that has it.
+    ///
+    /// # Shapes
+    ///
+    /// - `of_pictures`: `[pictures, ...]`
+    /// - output: `[batch, ...]`
+    pub fn for_pairs<const D: usize>(&self, of_pictures: Tensor<D>) -> Tensor<D> {
+        match &self.picture_of {
+            Some(picture_of) => of_pictures.select(0, picture_of.clone()),
+            None => of_pictures,
+        }
+    }
+
     /// Number of pairs.
     pub fn len(&self) -> usize {
         self.caption_of.len()
@@ -108,6 +128,11 @@ impl PairBatch {
     pub fn is_empty(&self) -> bool {
         self.caption_of.is_empty()
     }
+}
+
+/// Whether some pairs have the same picture.
+fn shared(picture_of: &[usize]) -> bool {
+    picture_of.iter().enumerate().any(|(pair, picture)| pair != *picture)
 }
 
 /// `numbers` where there are any.

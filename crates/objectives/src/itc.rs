@@ -56,7 +56,7 @@ impl Objective for Itc {
 }
 
 /// Fraction of pictures whose own caption is the most similar of the batch.
-fn diagonal_accuracy(similarity: Tensor<2>) -> Tensor<1> {
+pub(crate) fn diagonal_accuracy(similarity: Tensor<2>) -> Tensor<1> {
     let [batch, _] = similarity.dims();
     let diagonal = Tensor::<1, Int>::arange(0..batch as i64, &similarity.device());
     let found = similarity.argmax(1).reshape([batch]);

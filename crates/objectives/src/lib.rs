@@ -4,6 +4,7 @@
 pub mod batch;
 pub mod classification;
 pub mod entailment;
+pub mod filip;
 pub mod grounding;
 pub mod itc;
 pub mod itm;

@@ -4,6 +4,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::entailment::{Entailment, EntailmentConfig};
+use crate::filip::{Filip, FilipConfig};
 use crate::grounding::{Grounding, GroundingConfig};
 use crate::itc::{Itc, ItcConfig};
 use crate::itm::{Itm, ItmConfig};
@@ -39,6 +40,7 @@ pub trait Objective {
 #[serde(deny_unknown_fields)]
 pub struct Objectives {
     pub itc: Option<ItcConfig>,
+    pub filip: Option<FilipConfig>,
     pub itm: Option<ItmConfig>,
     pub mlm: Option<MlmConfig>,
     pub mrm: Option<MrmConfig>,
@@ -81,7 +83,7 @@ impl Objectives {
                 }
             )*};
         }
-        add!(itc: Itc, itm: Itm, mlm: Mlm, mrm: Mrm, mim: Mim);
+        add!(itc: Itc, filip: Filip, itm: Itm, mlm: Mlm, mrm: Mrm, mim: Mim);
         add!(vqa: Vqa, nlvr2: Nlvr2, entailment: Entailment, grounding: Grounding);
         all
     }

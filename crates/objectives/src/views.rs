@@ -135,8 +135,10 @@ impl<'a> Views<'a> {
         let vision = &self.model.backbone.vision;
         let pixels = self.batch.images.clone();
         let image = match view {
-            ImageView::Clean => vision.forward(pixels),
-            ImageView::Masked => vision.forward_masked(pixels, &self.batch.image_mask),
+            ImageView::Clean => self.batch.for_pairs(vision.forward(pixels)),
+            ImageView::Masked => {
+                vision.forward_masked(self.batch.for_pairs(pixels), &self.batch.image_mask)
+            }
         };
         self.images[view as usize].insert(image).clone()
     }
@@ -243,6 +245,7 @@ impl<'a> Views<'a> {
         }
         self.passes.push(Pass::MomentumImage);
         let image = self.momentum.vision.forward(self.batch.images.clone());
+        let image = self.batch.for_pairs(image);
         self.momentum_image.insert(image).clone()
     }
 

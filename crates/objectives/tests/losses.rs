@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use proptest::prelude::*;
 use weft_objectives::vqa::AnswerLoss;
-use weft_objectives::{classification, grounding, itc, itm, mim, mlm, mrm, target, vqa};
+use weft_objectives::{classification, filip, grounding, itc, itm, mim, mlm, mrm, target, vqa};
 
 fn tensor(values: &[f32], width: usize) -> Tensor<2> {
     let shape = [values.len() / width, width];
@@ -64,6 +64,54 @@ proptest! {
             .sum::<f64>()
             / n as f64;
         let found = scalar(itc::itc_loss(tensor(&similarity, n)));
+        prop_assert!(close(found, expected), "{found} {expected}");
+    }
+
+    #[test]
+    fn filip(
+        patches in values(3 * 4 * 5),
+        words in values(3 * 6 * 5),
+        lengths in proptest::collection::vec(1usize..=6, 3),
+    ) {
+        let unit = |rows: &[f32]| -> Vec<f32> {
+            let rows = rows.chunks(5).map(|row| {
+                let length = row.iter().map(|x| x * x).sum::<f32>().sqrt().max(1e-6);
+                row.iter().map(move |x| x / length)
+            });
+            rows.flatten().collect()
+        };
+        let (patches, words) = (unit(&patches), unit(&words));
+        let similarity = |picture: usize, patch: usize, caption: usize, word: usize| -> f64 {
+            let patch = &patches[(picture * 4 + patch) * 5..][..5];
+            let word = &words[(caption * 6 + word) * 5..][..5];
+            patch.iter().zip(word).map(|(a, b)| f64::from(a * b)).sum()
+        };
+        let most = |of: &mut dyn Iterator<Item = f64>| of.fold(f64::NEG_INFINITY, f64::max);
+        let (mut by_patches, mut by_words) = (vec![], vec![]);
+        for picture in 0..3 {
+            for caption in 0..3 {
+                let seen = lengths[caption];
+                let best_word = |patch| most(&mut (0..seen).map(|w| similarity(picture, patch, caption, w)));
+                let best_patch = |word| most(&mut (0..4).map(|p| similarity(picture, p, caption, word)));
+                by_patches.push((0..4).map(best_word).sum::<f64>() as f32 / 4.0);
+                by_words.push((0..seen).map(best_patch).sum::<f64>() as f32 / seen as f32);
+            }
+        }
+        let visible: Vec<f32> =
+            lengths.iter().flat_map(|length| (0..6).map(move |w| f32::from(w < *length))).collect();
+        let three = |rows: &[f32], each| tensor(rows, 5).reshape([3, each, 5]);
+        let (found_patches, found_words) =
+            filip::token_similarities(three(&patches, 4), three(&words, 6), tensor(&visible, 6));
+        let pairs = [(&found_patches, &by_patches), (&found_words, &by_words)];
+        for (found, expected) in pairs {
+            for (found, expected) in found.clone().into_data().iter::<f32>().zip(expected) {
+                prop_assert!(close(f64::from(found), f64::from(*expected)), "{found} {expected}");
+            }
+        }
+        let across = |i: usize| cross_entropy(by_patches[i * 3..][..3].iter().copied(), i);
+        let down = |i: usize| cross_entropy((0..3).map(|j| by_words[j * 3 + i]), i);
+        let expected = (0..3).map(|i| across(i) + down(i)).sum::<f64>() / 6.0;
+        let found = scalar(filip::filip_loss(found_patches, found_words));
         prop_assert!(close(found, expected), "{found} {expected}");
     }
 

@@ -51,6 +51,7 @@ fn an_objective_alone_makes_only_what_it_needs() {
     use ImageView as I;
     use TextView as T;
     assert_eq!(passes("[itc]"), [Pass::Image(I::Clean), Pass::Text(T::Clean)]);
+    assert_eq!(passes("[itc]\n[filip]"), [Pass::Image(I::Clean), Pass::Text(T::Clean)]);
     assert_eq!(
         passes("[mlm]"),
         [Pass::Image(I::Clean), Pass::Text(T::Masked), Pass::Fused(I::Clean, T::Masked)]
@@ -79,4 +80,28 @@ fn a_task_encodes_each_picture_and_the_text_once() {
     assert_eq!(one, pair);
     assert_eq!(two[..3], pair);
     assert_eq!(two[3..], [Pass::OtherImage, Pass::FusedOther]);
+}
+
+/// A picture that pairs share is encoded once, and every pass is as if each pair had its own.
+#[test]
+fn shared_pictures_change_nothing_but_the_work() {
+    let device = Device::flex();
+    let (model, twin) = common::models(MaskMode::Drop, &device);
+    let batch = common::batch(&device);
+    let picture_of = burn::tensor::Tensor::from_ints([0, 0, 1, 1], &device);
+    let shared = PairBatch {
+        images: batch.images.clone().narrow(0, 1, 2),
+        picture_of: Some(picture_of),
+        ..batch.clone()
+    };
+    let images = shared.for_pairs(shared.images.clone());
+    let apart = PairBatch { images, ..batch };
+    let objectives: Objectives = toml::from_str("[mlm]\n[mrm]\n[mim]").unwrap();
+    for objective in objectives.build() {
+        let [shared, apart] = [&shared, &apart].map(|batch| {
+            let mut views = Views::new(&model, &twin, batch, 0);
+            objective.compute(&mut views).value.inner().into_scalar::<f32>()
+        });
+        assert!((shared - apart).abs() < 1e-5 * (1.0 + apart.abs()), "{shared} {apart}");
+    }
 }

@@ -146,19 +146,14 @@ impl Inference {
     /// Encodes captions.
     pub fn texts(&self, captions: &[String]) -> Result<Texts> {
         ensure!(!captions.is_empty(), "no caption");
-        let mut features = Vec::new();
-        let mut paddings = Vec::new();
-        let mut embeddings = Vec::new();
-        for captions in captions.chunks(self.recipe.eval.batch_size) {
-            let (mut ids, mut padding) = (Vec::new(), Vec::new());
-            for caption in captions {
-                let (caption_ids, caption_padding) = self.pipeline.text(caption)?;
-                ids.extend(caption_ids);
-                padding.extend(caption_padding);
-            }
-            let shape = [captions.len(), self.pipeline.max_tokens];
-            let ids = Tensor::<2, Int>::from_data(TensorData::new(ids, shape), &self.device);
-            let padding = TensorData::new(padding, shape);
+        let (ids, padding, tokens) = self.pipeline.texts(captions)?;
+        let (mut features, mut paddings, mut embeddings) = (Vec::new(), Vec::new(), Vec::new());
+        let chunk = self.recipe.eval.batch_size * tokens;
+        for (ids, padding) in ids.chunks(chunk).zip(padding.chunks(chunk)) {
+            let shape = [ids.len() / tokens, tokens];
+            let ids = TensorData::new(ids.to_vec(), shape);
+            let padding = TensorData::new(padding.to_vec(), shape);
+            let ids = Tensor::<2, Int>::from_data(ids, &self.device);
             let padding =
                 AttentionMask::padding(Tensor::<2, Bool>::from_data(padding, &self.device));
             let encoded = self.model.backbone.text.forward(ids, &padding);

@@ -10,7 +10,7 @@ use weft_data::augment::Augment;
 use weft_data::dataset::SourceConfig;
 use weft_data::mask::MaskConfig;
 use weft_data::packages;
-use weft_data::pipeline::Pipeline;
+use weft_data::pipeline::{PadTo, Pipeline};
 use weft_data::preprocess::{Interpolation, Preprocess};
 use weft_data::tokenizer::Tokenizer;
 use weft_model::ModelConfig;
@@ -67,6 +67,10 @@ pub struct TrainConfig {
     pub steps: u64,
     /// Pairs of one forward pass; each has the others as negatives.
     pub batch_size: usize,
+    /// Examples of one picture that stand side by side in a batch and share its encoder pass: the
+    /// questions of a task's picture.
+    #[serde(default = "one")]
+    pub per_picture: usize,
     /// Batches whose gradients are averaged for one step.
     #[serde(default = "one")]
     pub accumulate: usize,
@@ -123,6 +127,9 @@ pub struct TokenizerConfig {
     pub path: Option<std::path::PathBuf>,
     /// Size of a learned vocabulary.
     pub vocab_size: usize,
+    /// How far captions are filled up, `max` or `longest`.
+    #[serde(default)]
+    pub pad_to: PadTo,
 }
 
 /// The `[vision]` and `[text]` tables: how a part starts.
@@ -288,6 +295,15 @@ impl Recipe {
         ensure!(train.steps > 0, "train.steps must be at least 1");
         ensure!(train.batch_size > 1, "train.batch_size must be at least 2: ITC needs negatives");
         ensure!(train.accumulate > 0, "train.accumulate must be at least 1");
+        ensure!(train.per_picture > 0, "train.per_picture must be at least 1");
+        let contrasts = &self.objectives;
+        ensure!(
+            train.per_picture == 1
+                || [contrasts.itc.is_none(), contrasts.filip.is_none(), contrasts.itm.is_none()]
+                    == [true; 3],
+            "train.per_picture must be 1 for ITC, FILIP and ITM: a picture is no negative of its own \
+             captions"
+        );
         ensure!(train.workers > 0, "train.workers must be at least 1");
         ensure!(train.queue > 0, "train.queue must be at least 1");
         ensure!(train.log_every > 0, "train.log_every must be at least 1");
@@ -363,8 +379,10 @@ impl Recipe {
             mask: self.mask.clone(),
             patch_size: self.model.vision.patch_size,
             max_tokens: self.model.text.max_tokens,
+            pad_to: self.tokenizer.pad_to,
             seed: self.seed,
             shuffle_pairs: false,
+            share_pictures: self.train.per_picture > 1,
         }
     }
 

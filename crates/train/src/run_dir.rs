@@ -68,6 +68,23 @@ impl RunDir {
         Ok(run)
     }
 
+    /// Puts a copy of the run, without what was fine-tuned from it, into the folder `to`, which must not
+    /// exist or be empty.
+    ///
+    /// # Errors
+    ///
+    /// When `to` holds something, or a file cannot be copied.
+    pub fn copy(&self, to: &Path) -> Result<Self> {
+        folder_atomically(to, |folder| {
+            for part in [self.recipe(), self.metrics(), self.summary(), self.splits()] {
+                let name = part.file_name().context("a file of the run")?;
+                fs::copy(&part, folder.join(name)).with_context(|| part.display().to_string())?;
+            }
+            copy_folder(&self.checkpoints(), &folder.join("checkpoints"))
+        })?;
+        Self::open(to)
+    }
+
     pub fn root(&self) -> &Path {
         &self.root
     }
@@ -148,6 +165,21 @@ pub fn folder_atomically<T>(out: &Path, fill: impl FnOnce(&Path) -> Result<T>) -
     }
     fs::rename(&aside, out).with_context(context)?;
     filled
+}
+
+/// Copies a folder with all that is in it.
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to).with_context(|| to.display().to_string())?;
+    for entry in fs::read_dir(from).with_context(|| from.display().to_string())? {
+        let entry = entry?;
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_type()?.is_dir() {
+            copy_folder(&from, &to)?;
+        } else {
+            fs::copy(&from, &to).with_context(|| from.display().to_string())?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes a file aside and renames it, so that a reader finds the old one or the new one whole.

@@ -414,6 +414,7 @@ fn loader(
     };
     let config = LoaderConfig {
         batch_size: recipe.train.batch_size,
+        per_picture: recipe.train.per_picture,
         workers: recipe.train.workers,
         queue: recipe.train.queue,
         seed: recipe.seed,

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use weft_data::augment::Augment;
 use weft_data::loader::{Loader, LoaderConfig};
 use weft_data::mask::MaskConfig;
-use weft_data::pipeline::Pipeline;
+use weft_data::pipeline::{PadTo, Pipeline};
 use weft_data::preprocess::Preprocess;
 use weft_data::record::{Picture, Record};
 use weft_data::tokenizer::Tokenizer;
@@ -46,8 +46,10 @@ pub fn setup(context: &Context) -> Result<Box<dyn Workload>> {
         mask: MaskConfig::default(),
         patch_size: 16,
         max_tokens: 8,
+        pad_to: PadTo::Max,
         seed: 0,
         shuffle_pairs: false,
+        share_pictures: false,
     };
     Ok(Box::new(Data {
         records: Arc::new(records),
@@ -98,6 +100,7 @@ impl Workload for Data {
         let queue = AHEAD * self.threads;
         let config = LoaderConfig {
             batch_size: BATCH,
+            per_picture: 1,
             workers: self.threads,
             queue,
             seed: 0,

@@ -42,6 +42,7 @@ impl Quick {
         let pipeline = Pipeline { augment, ..recipe.pipeline(self.tokenizer.clone()) };
         let config = LoaderConfig {
             batch_size: recipe.train.batch_size,
+            per_picture: 1,
             workers: 1,
             queue: 1,
             seed: recipe.seed,

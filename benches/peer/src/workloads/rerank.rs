@@ -65,16 +65,14 @@ fn write_inputs(
     quick: &Quick,
     captions: &[String],
 ) -> Result<()> {
-    let (mut pixels, mut ids, mut padding) = (vec![], vec![], vec![]);
-    for (record, caption) in quick.records.iter().zip(captions) {
+    let mut pixels = vec![];
+    for record in &quick.records {
         pixels
             .extend(inference.pipeline.picture(record).map_err(|bad| anyhow::anyhow!("{bad:?}"))?);
-        let (caption_ids, caption_padding) = inference.pipeline.text(caption)?;
-        ids.extend(caption_ids);
-        padding.extend(caption_padding);
     }
+    let (ids, padding, tokens) = inference.pipeline.texts(captions)?;
     let size = inference.pipeline.preprocess.size;
-    let text = [QUERIES, inference.pipeline.max_tokens];
+    let text = [QUERIES, tokens];
     let (images, texts): (Vec<_>, Vec<_>) = pairs().into_iter().unzip();
     let index = |name, rows: Vec<usize>| {
         Array::ints(name, &[rows.len()], rows.into_iter().map(|row| row as i64))

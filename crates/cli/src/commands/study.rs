@@ -18,6 +18,10 @@ pub struct Args {
     /// Fine-tuning recipes that start from each pre-trained model.
     #[arg(long, value_delimiter = ',', default_value = TASKS)]
     tasks: Vec<String>,
+    /// A finished run whose model every seed starts from, instead of pre-training one of its own: the
+    /// spread is then that of fine-tuning alone.
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["recipe", "set"])]
+    from: Option<PathBuf>,
     /// Where the runs are: OUT/seed-0 and so on. What is finished there is not done again, and what was
     /// interrupted goes on.
     #[arg(long, default_value = "runs/study")]
@@ -51,7 +55,11 @@ fn one_seed(args: &Args, seed: u64) -> Result<Vec<TaskResult>> {
     let seed = seed.to_string();
     let mut settings: Vec<&str> = vec!["--seed", &seed];
     args.set.iter().for_each(|setting| settings.extend(["--set", setting.as_str()]));
-    train(&run, &args.recipe, None, &settings)?;
+    match &args.from {
+        Some(_) if RunDir::open(&run).is_ok() => {}
+        Some(from) => _ = RunDir::open(from)?.copy(&run)?,
+        None => train(&run, &args.recipe, None, &settings)?,
+    }
     for recipe in &args.tasks {
         let folder = RunDir::open(&run)?.tasks().join(recipe);
         train(&folder, recipe, Some(&run), &["--seed", &seed])?;

@@ -34,6 +34,11 @@ impl Drawn {
         Drawn { stage, scene: Arc::new(scene) }
     }
 
+    /// Whether both show the same scene.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.stage, &other.stage) && self.scene == other.scene
+    }
+
     pub fn scene(&self) -> &Scene {
         &self.scene
     }

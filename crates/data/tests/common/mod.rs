@@ -6,7 +6,7 @@ use std::sync::Arc;
 use image::{ImageFormat, Rgb, RgbImage};
 use weft_data::augment::Augment;
 use weft_data::mask::MaskConfig;
-use weft_data::pipeline::Pipeline;
+use weft_data::pipeline::{PadTo, Pipeline};
 use weft_data::preprocess::Preprocess;
 use weft_data::record::{Picture, Record};
 use weft_data::tokenizer::Tokenizer;
@@ -39,7 +39,9 @@ pub fn pipeline() -> Pipeline {
         mask: MaskConfig::default(),
         patch_size: 8,
         max_tokens: 12,
+        pad_to: PadTo::Max,
         seed: 5,
         shuffle_pairs: false,
+        share_pictures: false,
     }
 }

@@ -100,6 +100,7 @@ pub fn batch(device: &Device) -> PairBatch {
     assert_eq!(image_mask.len(), BATCH * PATCHES);
     let pairs = HostPairs {
         images: &images,
+        picture_of: &[0, 1, 2, 3],
         image_size: SIZE,
         image_mask: &image_mask,
         ids: &ids,

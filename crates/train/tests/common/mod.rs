@@ -53,6 +53,7 @@ pub fn batches(
     let pipeline = Arc::new(recipe.pipeline(tokenizer.clone()));
     let config = LoaderConfig {
         batch_size: recipe.train.batch_size,
+        per_picture: 1,
         workers: 1,
         queue: 2,
         seed: recipe.seed,
