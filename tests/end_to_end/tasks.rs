@@ -5,7 +5,7 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{fail, fingerprint, metrics, succeed, train, weft};
+use common::{TINY, fail, fingerprint, metrics, succeed, train, weft};
 use serde_json::Value;
 
 /// A handful of scenes, small.
@@ -122,4 +122,106 @@ fn what_does_not_fit_is_said() {
     let mut command = fine_tune("scenes-vqa", &run, 1);
     command.args(["--set", "model.fusion.transformer.depth=2"]);
     assert!(fail(command).contains("[model] is not the recipe's"));
+}
+
+/// A co-attention encoder in place of the joint one.
+const TWO_STREAMS: [&str; 3] = [
+    r#"model.fusion.kind="co-attention""#,
+    r#"model.fusion.class_token="learned""#,
+    r#"model.fusion.transformer.norm="post""#,
+];
+
+#[test]
+fn a_grid_compares_its_variants_and_goes_on_where_it_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = |more: &[&str]| -> String {
+        let all = TINY.iter().chain(&SCENES).chain(more);
+        all.map(|setting| format!("'{setting}',")).collect()
+    };
+    let streams = |connection: &str| {
+        let connection = format!("model.fusion.connection={connection}");
+        settings(&[&TWO_STREAMS[..], &[&connection]].concat())
+    };
+    let grid = format!(
+        "name = 'tiny'\nrecipe = 'quick'\nseeds = [0, 1]\nevaluate = ['retrieval']\n\
+         metrics = ['retrieval/test_seen/i2t_r10', 'retrieval/test_seen/t2i_r10']\n\
+         [[variants]]\nname = 'joint'\nset = [{}]\n\
+         [[variants]]\nname = 'gate (U1)'\nset = [{}]\n",
+        settings(&[]),
+        streams("{kind=\"gate\", sources=\"both\"}"),
+    );
+    let file = folder.path().join("tiny.toml");
+    std::fs::write(&file, grid).unwrap();
+    let (out, table) = (folder.path().join("grid"), folder.path().join("table"));
+    let ablate = || {
+        let mut command = weft(&["ablate"]);
+        command.arg(&file).args(["--steps", "2", "--out"]).arg(&out).arg("--table").arg(&table);
+        command
+    };
+    let first = succeed(ablate());
+    for row in ["| joint | ", "| gate (U1) | ", "over 2 seeds"] {
+        assert!(first.contains(row), "{first}");
+    }
+    let page = std::fs::read_to_string(table.with_extension("md")).unwrap();
+    assert!(page.contains("weft ablate") && page.contains("| joint | "), "{page}");
+    let html = std::fs::read_to_string(table.with_extension("html")).unwrap();
+    assert!(html.contains("<td>gate (U1)</td>"), "{html}");
+
+    // What is there is not run again: a checkpoint that could not be read is not looked at.
+    let run = out.join("gate-u1/seed-1");
+    let gates = {
+        let mut command = weft(&["inspect", "gates", "--often", "1", "--checkpoint"]);
+        command.arg(&run);
+        succeed(command)
+    };
+    for part in ["layer 1, text stream", "layer 1, image stream", "in-layer", "image encoder 1"] {
+        assert!(gates.contains(part), "{gates}");
+    }
+    std::fs::remove_dir_all(run.join("checkpoints")).unwrap();
+    assert_eq!(succeed(ablate()), first);
+
+    let mut joint = weft(&["inspect", "gates", "--checkpoint"]);
+    joint.arg(out.join("joint/seed-0"));
+    assert!(fail(joint).contains("nothing that it could choose"));
+}
+
+#[test]
+fn a_dry_run_says_what_a_recipe_costs_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let mut command = weft(&["train", "base-mamo", "--dry-run", "--out"]);
+    let text = succeed({
+        command.arg(&out);
+        command
+    });
+    for line in ["parameters, image encoder", "FLOPs of a pair, training", "effective batch"] {
+        assert!(text.contains(line), "{text}");
+    }
+    assert!(!out.exists());
+}
+
+/// Several seeds of one model's tasks begin with a copy of it.
+#[test]
+fn a_study_of_one_model_fine_tunes_copies_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = pre_trained(folder.path());
+    let task = folder.path().join("sentences.toml");
+    let text = "name = 'sentences'\n[train]\nsteps = 2\nbatch_size = 4\ncheckpoint_every = 2\n\
+                [objectives.entailment]\n";
+    std::fs::write(&task, text).unwrap();
+    let out = folder.path().join("study");
+    let study = || {
+        let mut command = weft(&["study", "--seeds", "0,1", "--from"]);
+        command.arg(&run).arg("--out").arg(&out).arg("--tasks").arg(&task);
+        command
+    };
+    let table = succeed(study());
+    assert!(table.contains("### entailment") && table.contains("### retrieval"), "{table}");
+    let model = "checkpoints/00000002/model.safetensors";
+    for seed in ["seed-0", "seed-1"] {
+        let copy = std::fs::read(out.join(seed).join(model)).unwrap();
+        assert!(copy == std::fs::read(run.join(model)).unwrap());
+        assert!(out.join(seed).join("tasks/sentences/summary.json").exists());
+    }
+    assert_eq!(succeed(study()), table);
 }

@@ -13,6 +13,7 @@ const LEARNING_RATE: f64 = 1e-4;
 pub fn optimizer() -> AdamW {
     AdamW::new(OptimizerConfig {
         lr: LEARNING_RATE,
+        task_head_lr: 1.0,
         warmup_lr: LEARNING_RATE,
         final_lr: LEARNING_RATE,
         warmup_steps: 0,

@@ -7,7 +7,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use commands::{data, doctor, embed, eval, export, import, search, study, table, train, verify};
+use commands::{
+    ablate, data, doctor, embed, eval, export, import, inspect, search, study, table, train, verify,
+};
 
 /// Vision-language pre-training.
 #[derive(Parser)]
@@ -25,6 +27,8 @@ enum Command {
     Eval(eval::Args),
     /// Train and evaluate a recipe and its tasks over several seeds.
     Study(study::Args),
+    /// Compare variants of a recipe over the same seeds.
+    Ablate(ablate::Args),
     /// Put evaluations of several seeds into one table.
     Table(table::Args),
     /// Find pictures for a sentence.
@@ -35,6 +39,8 @@ enum Command {
     Import(import::Args),
     /// Write a trained model as folders that the reference library and weft load.
     Export(export::Args),
+    /// Look at what a trained model does inside.
+    Inspect(inspect::Args),
     /// Hold a finished run to what its recipe expects.
     Verify(verify::Args),
     /// Describe a data set: its splits, captions and bad records; or fetch published weights.
@@ -75,11 +81,13 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Train(args) => train::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Study(args) => study::run(args),
+        Command::Ablate(args) => ablate::run(args),
         Command::Table(args) => table::run(args),
         Command::Search(args) => search::run(args),
         Command::Embed(args) => embed::run(args),
         Command::Import(args) => import::run(args),
         Command::Export(args) => export::run(args),
+        Command::Inspect(args) => inspect::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Data(args) => data::run(args),
         Command::Doctor(args) => doctor::run(args),

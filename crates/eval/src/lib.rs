@@ -16,6 +16,7 @@
 //! **Ties count against the correct candidate everywhere**: a model that scores every pair alike
 //! finds nothing.
 
+mod ablation;
 mod answerer;
 mod blind;
 mod by_kind;
@@ -39,6 +40,7 @@ mod truth;
 mod vqa;
 mod zero_shot;
 
+pub use ablation::{AblationTable, MetricName, Moments, PairedDifference, VariantRuns};
 pub use answerer::Answerer;
 pub use blind::{Prior, TypicalRegion};
 pub use by_kind::{ByKind, Mean};

@@ -8,6 +8,8 @@ mod page;
 mod picture;
 mod table;
 
+pub(crate) use page::escape;
+
 pub use chart::Curve;
 pub use example::{Example, Heat, Mark, Shown};
 pub use gallery::{Hit, Query};

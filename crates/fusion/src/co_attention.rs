@@ -1,28 +1,33 @@
-//! Two streams that attend to one another: METER's fusion encoder, and BridgeTower's.
+//! Two streams that attend to one another: METER's fusion encoder, and what it becomes by a
+//! [connection](ConnectionConfig) to other layers.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use weft_nn::init::{linear, normal};
 use weft_nn::{
-    AttentionMask, ConfigError, LayerNorm, LayerNormConfig, Linear, Memory, Pooler,
+    AttentionMask, ConfigError, LayerNorm, LayerNormConfig, Linear, Memory, NormPosition, Pooler,
     TransformerBlock, TransformerConfig,
 };
 
-use crate::bridge::{Bridge, BridgeKind};
+use crate::attend::{Attend, Watch};
+use crate::connection::ConnectionConfig;
+use crate::fused::{Fused, Levels};
+use crate::links::{Links, Place};
+use crate::manager::Other;
+use crate::mixture::Reading;
 
 /// Sizes of a [`CoAttentionFusion`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CoAttentionConfig {
-    /// How the encoders' upper layers enter, one per fusion layer (BridgeTower); without it the last
-    /// ones alone do (METER).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bridge: Option<BridgeKind>,
+    /// What a layer reads besides the one before it.
+    #[serde(default)]
+    pub connection: ConnectionConfig,
     /// Whether all layers of an encoder pass through one projection, or each through its own.
     #[serde(default = "yes")]
     pub share_projections: bool,
-    /// Of the norms in front of the first layer and in the bridges.
+    /// Of the norms in front of the first layer and in the connections.
     pub norm_epsilon: f64,
     /// One stream. Each block attends to the other stream, so `memory_width` is the width.
     pub transformer: TransformerConfig,
@@ -39,7 +44,19 @@ impl CoAttentionConfig {
         if self.transformer.memory_width != Some(self.transformer.width) {
             return Err(ConfigError::new(PART, "memory_width must be the width"));
         }
+        if self.transformer.norm != NormPosition::Post {
+            return Err(ConfigError::new(
+                PART,
+                "norm must be \"post\": the streams end in no norm",
+            ));
+        }
+        self.connection.validate()?;
         self.transformer.validate(PART)
+    }
+
+    /// How many upper layers of each encoder are read.
+    pub fn encoder_layers(&self) -> usize {
+        if self.connection.reads_encoders() { self.transformer.depth } else { 1 }
     }
 
     /// `image_width` and `text_width` are the encoders'.
@@ -51,34 +68,34 @@ impl CoAttentionConfig {
     ) -> CoAttentionFusion {
         let TransformerConfig { width, depth, .. } = self.transformer;
         let norm = LayerNormConfig { width, epsilon: self.norm_epsilon };
-        let projections = if self.bridge.is_some() && !self.share_projections { depth } else { 1 };
+        let projections = if self.share_projections { 1 } else { self.encoder_layers() };
         let project = |from| (0..projections).map(|_| linear(from, width, device)).collect();
         let blocks = || (0..depth).map(|i| self.transformer.init_block(i, device)).collect();
-        let bridges = || match self.bridge {
-            Some(kind) => (1..depth).map(|_| Bridge::new(kind, &norm, device)).collect(),
-            None => vec![],
+        let links = |text| Links::new(&self.connection, text, depth, &norm, device);
+        let first_norm = |text| {
+            let bridged = self.connection.is_bridge() && self.connection.serves(text);
+            bridged.then(|| norm.init(device))
         };
-        let first_norm = || self.bridge.map(|_| norm.init(device));
         CoAttentionFusion {
             text_projection: project(text_width),
             image_projection: project(image_width),
             modality: normal().init([2, width], device),
-            text_norm: first_norm(),
-            image_norm: first_norm(),
+            text_norm: first_norm(true),
+            image_norm: first_norm(false),
             text_blocks: blocks(),
             image_blocks: blocks(),
-            text_bridges: bridges(),
-            image_bridges: bridges(),
+            text_links: links(true),
+            image_links: links(false),
             text_pooler: Pooler::new(width, width, device),
             image_pooler: Pooler::new(width, width, device),
+            encoder_layers: self.encoder_layers(),
         }
     }
 }
 
 /// Co-attention (METER, Dou et al. 2022): in each layer, words attend to words and then
-/// to patches, patches to patches and then to words, both from the states before the layer. With
-/// bridges, layer `l` reads the `l`-th of the encoders' upper layers as well (BridgeTower, Xu et al.
-/// 2023).
+/// to patches, patches to patches and then to words, both from the states before the layer. With a
+/// connection, layers read more than that: BridgeTower, ManagerTower, and our readings of UNIMO-3.
 #[derive(Module, Debug)]
 pub struct CoAttentionFusion {
     /// One for all layers, or one per layer.
@@ -91,11 +108,11 @@ pub struct CoAttentionFusion {
     pub image_norm: Option<LayerNorm>,
     pub text_blocks: Vec<TransformerBlock>,
     pub image_blocks: Vec<TransformerBlock>,
-    /// Of the second layer and those after it.
-    pub text_bridges: Vec<Bridge>,
-    pub image_bridges: Vec<Bridge>,
+    pub text_links: Links,
+    pub image_links: Links,
     pub text_pooler: Pooler,
     pub image_pooler: Pooler,
+    encoder_layers: usize,
 }
 
 /// Both streams after a layer.
@@ -107,13 +124,76 @@ pub struct Streams {
     pub image: Tensor<3>,
 }
 
+/// What each layer's connection chose; nothing where a stream has none.
+#[derive(Debug, Clone)]
+pub struct LayerReadings {
+    pub text: Option<Reading>,
+    pub image: Option<Reading>,
+}
+
+/// One modality on its way through the encoder.
+struct Stream<'a> {
+    blocks: &'a [TransformerBlock],
+    links: &'a Links,
+    /// The uni-modal encoder's layers, projected.
+    levels: Vec<Tensor<3>>,
+    /// What went into each layer so far, and came out of the last one.
+    states: Vec<Tensor<3>>,
+    mask: Option<AttentionMask>,
+    /// `[batch, tokens, 1]`, 1 where there is a token; nothing where all are.
+    visible: Option<Tensor<3>>,
+}
+
+impl Stream<'_> {
+    /// The state before the next layer.
+    fn state(&self) -> Tensor<3> {
+        self.states[self.states.len() - 1].clone()
+    }
+
+    fn other(&self) -> Other {
+        // From `[batch, 1, 1, keys]`.
+        let bias = self.mask.as_ref().map(|mask| mask.bias().squeeze_dim::<3>(1));
+        Other { tokens: self.state(), bias }
+    }
+
+    /// Puts what goes into `layer` in the place of the state before it.
+    fn enter(&mut self, layer: usize, other: &Other) -> Option<Reading> {
+        let state = (layer > 0).then(|| self.state());
+        let place = Place { layer, levels: &self.levels, states: &self.states };
+        let (input, reading) = self.links.enter(&place, state, other, self.visible.as_ref())?;
+        *self.states.last_mut().expect("a stream begins with a state") = input;
+        reading
+    }
+
+    /// Runs `layer` with what `others` was before it.
+    fn advance(
+        &self,
+        layer: usize,
+        others: &Stream,
+        watch: Option<&mut Watch>,
+    ) -> (Tensor<3>, Option<Reading>) {
+        let memory = Memory { tokens: others.state(), mask: others.mask.clone() };
+        let place = Place { layer, levels: &others.levels, states: &others.states };
+        let visible = [self.visible.as_ref(), others.visible.as_ref()];
+        let mut reading = None;
+        let block = &self.blocks[layer];
+        let output = block.forward_crossing(self.state(), self.mask.as_ref(), |cross, s| {
+            let mut attend = Attend::new(cross, watch);
+            let (output, found) = self.links.cross(&mut attend, &place, s, &memory, visible);
+            reading = found;
+            output
+        });
+        (output, reading)
+    }
+}
+
 impl CoAttentionFusion {
     /// Both streams after each layer.
     ///
     /// # Shapes
     ///
-    /// - `text`: the text encoder's upper layers, `[batch, words, text_width]`: as many as there are
-    ///   fusion layers with bridges, else the last one
+    /// - `text`: the text encoder's upper layers, `[batch, words, text_width]`: as many as
+    ///   [`CoAttentionConfig::encoder_layers`]
     /// - `image`: the same of the image encoder, `[batch, patches, image_width]`
     /// - `padding`: of the words
     ///
@@ -126,26 +206,88 @@ impl CoAttentionFusion {
         image: &[Tensor<3>],
         padding: Option<&AttentionMask>,
     ) -> Vec<Streams> {
-        let expected = 1 + self.text_bridges.len();
-        assert_eq!(text.len(), expected, "layers of the text encoder");
-        assert_eq!(image.len(), expected, "layers of the image encoder");
-        let mut states: Vec<Streams> = Vec::with_capacity(self.text_blocks.len());
-        for layer in 0..self.text_blocks.len() {
-            let input = match states.last() {
-                None => self.first(text[0].clone(), image[0].clone()),
-                Some(last) if self.text_bridges.is_empty() => last.clone(),
-                Some(last) => Streams {
-                    text: self.text_bridges[layer - 1]
-                        .forward(self.project_text(text[layer].clone(), layer), last.text.clone()),
-                    image: self.image_bridges[layer - 1].forward(
-                        self.project_image(image[layer].clone(), layer),
-                        last.image.clone(),
-                    ),
-                },
-            };
-            states.push(self.layer(layer, input, padding));
+        self.run(text, image, padding, |_, _| None).0
+    }
+
+    /// The pair as heads and objectives read it: the class is both poolers' output beside one another,
+    /// `[batch, 2 width]`; the first of the image's tokens is no patch.
+    ///
+    /// Shapes as [`forward`](Self::forward).
+    pub fn fuse(&self, image: &Levels, text: &Levels, padding: &AttentionMask) -> Fused {
+        self.fused(self.forward(text.layers(), image.layers(), Some(padding)))
+    }
+
+    /// As [`fuse`](Self::fuse), with what each layer's connection chose.
+    pub fn fuse_with_readings(
+        &self,
+        image: &Levels,
+        text: &Levels,
+        padding: &AttentionMask,
+    ) -> (Fused, Vec<LayerReadings>) {
+        let mut watches: Vec<[Watch; 2]> =
+            self.text_blocks.iter().map(|_| Default::default()).collect();
+        let mut unseen: Vec<_> = watches.iter_mut().flatten().map(Some).collect();
+        let (states, mut readings) =
+            self.run(text.layers(), image.layers(), Some(padding), |layer, text| {
+                unseen[2 * layer + usize::from(!text)].take()
+            });
+        for (layer, [words, patches]) in watches.into_iter().enumerate() {
+            let reading = &mut readings[layer];
+            reading.text = reading.text.take().or(self.text_links.attended(layer, words));
+            reading.image = reading.image.take().or(self.image_links.attended(layer, patches));
         }
-        states
+        (self.fused(states), readings)
+    }
+
+    /// As [`fuse`](Self::fuse), with the cross-attention weights of each layer from words to patches,
+    /// `[batch, heads, words, patches]`: of the gated connection those in the layer, of the
+    /// concatenated one the sum over levels.
+    pub fn fuse_with_weights(
+        &self,
+        image: &Levels,
+        text: &Levels,
+        padding: &AttentionMask,
+    ) -> (Fused, Vec<Tensor<4>>) {
+        let mut watches: Vec<Watch> = self.text_blocks.iter().map(|_| Watch::default()).collect();
+        let mut unseen = watches.iter_mut();
+        let (states, _) = self.run(text.layers(), image.layers(), Some(padding), |_, text| {
+            if text { unseen.next() } else { None }
+        });
+        let [_, positions, _] = image.output().dims();
+        let weights = watches.into_iter().filter_map(|watch| watch.weights);
+        let weights = weights.map(|weights| to_patches(weights, positions)).collect();
+        (self.fused(states), weights)
+    }
+
+    /// Grad-CAM of the words' cross-attention to patches in `layer` (ALBEF, section 6.5): as
+    /// [`JointFusion::grad_cam`](crate::JointFusion::grad_cam).
+    ///
+    /// # Panics
+    ///
+    /// Without such a layer, or where the score does not depend on the pair.
+    pub fn grad_cam(
+        &self,
+        image: &Levels,
+        text: &Levels,
+        padding: &AttentionMask,
+        layer: usize,
+        score: impl FnOnce(Fused) -> Tensor<1>,
+    ) -> Tensor<3> {
+        let mut watch = Watch { with_gradient: true, ..Watch::default() };
+        let mut unseen = Some(&mut watch);
+        let (states, _) = self.run(text.layers(), image.layers(), Some(padding), |at, text| {
+            if text && at == layer { unseen.take() } else { None }
+        });
+        let gradients = score(self.fused(states)).sum().backward();
+        let (Some(weights), Some(probe)) = (watch.weights, watch.probe) else {
+            panic!("fusion layer {layer} of {}", self.text_blocks.len());
+        };
+        let gradient = probe.grad(&gradients).expect("the score depends on every layer");
+        let cam = weights.inner() * gradient.clamp_min(0.0);
+        let [_, positions, _] = image.output().dims();
+        let cam = to_patches(cam, positions);
+        let [batch, _, words, patches] = cam.dims();
+        cam.mean_dim(1).reshape([batch, words, patches])
     }
 
     /// A vector of each stream, beside one another.
@@ -163,8 +305,60 @@ impl CoAttentionFusion {
         self.project(&self.image_projection, x, layer, 1)
     }
 
-    fn project_text(&self, x: Tensor<3>, layer: usize) -> Tensor<3> {
-        self.project(&self.text_projection, x, layer, 0)
+    /// Runs all layers; `watch` is asked for each layer of the words' stream (true) and of the
+    /// patches'.
+    fn run<'w>(
+        &self,
+        text: &[Tensor<3>],
+        image: &[Tensor<3>],
+        padding: Option<&AttentionMask>,
+        mut watch: impl FnMut(usize, bool) -> Option<&'w mut Watch>,
+    ) -> (Vec<Streams>, Vec<LayerReadings>) {
+        assert_eq!(text.len(), self.encoder_layers, "layers of the text encoder");
+        assert_eq!(image.len(), self.encoder_layers, "layers of the image encoder");
+        let mut text = self.stream(true, text, padding.cloned());
+        let mut image = self.stream(false, image, None);
+        let mut states = Vec::with_capacity(text.blocks.len());
+        let mut readings = Vec::with_capacity(text.blocks.len());
+        for layer in 0..text.blocks.len() {
+            let (words, patches) = (text.other(), image.other());
+            let entered = [text.enter(layer, &patches), image.enter(layer, &words)];
+            let (text_out, text_crossed) = text.advance(layer, &image, watch(layer, true));
+            let (image_out, image_crossed) = image.advance(layer, &text, watch(layer, false));
+            let [text_entered, image_entered] = entered;
+            readings.push(LayerReadings {
+                text: text_entered.or(text_crossed),
+                image: image_entered.or(image_crossed),
+            });
+            text.states.push(text_out.clone());
+            image.states.push(image_out.clone());
+            states.push(Streams { text: text_out, image: image_out });
+        }
+        (states, readings)
+    }
+
+    fn stream(&self, text: bool, layers: &[Tensor<3>], mask: Option<AttentionMask>) -> Stream<'_> {
+        let (projections, norm, blocks, links) = match text {
+            true => (&self.text_projection, &self.text_norm, &self.text_blocks, &self.text_links),
+            false => {
+                (&self.image_projection, &self.image_norm, &self.image_blocks, &self.image_links)
+            }
+        };
+        let row = usize::from(!text);
+        let project =
+            |(at, layer): (usize, &Tensor<3>)| self.project(projections, layer.clone(), at, row);
+        let levels: Vec<Tensor<3>> = layers.iter().enumerate().map(project).collect();
+        let first = match norm {
+            // Bridges take the layers one by one.
+            Some(norm) => norm.forward(levels[0].clone()),
+            None => levels[levels.len() - 1].clone(),
+        };
+        let visible = mask.as_ref().map(|mask| {
+            let bias = mask.bias();
+            let [batch, _, _, tokens] = bias.dims();
+            bias.equal_elem(0.0).float().reshape([batch, tokens, 1])
+        });
+        Stream { blocks, links, levels, states: vec![first], mask, visible }
     }
 
     fn project(
@@ -178,23 +372,19 @@ impl CoAttentionFusion {
         projection.forward(x) + self.modality.val().narrow(0, modality, 1).unsqueeze::<3>()
     }
 
-    fn first(&self, text: Tensor<3>, image: Tensor<3>) -> Streams {
-        let norm = |norm: &Option<LayerNorm>, x| match norm {
-            Some(norm) => norm.forward(x),
-            None => x,
-        };
-        Streams {
-            text: norm(&self.text_norm, self.project_text(text, 0)),
-            image: norm(&self.image_norm, self.project_image(image, 0)),
-        }
+    fn fused(&self, mut states: Vec<Streams>) -> Fused {
+        let last = states.pop().expect("a fusion encoder has layers");
+        let class = self.pool(&last);
+        let [_, positions, _] = last.image.dims();
+        Fused { class, image: last.image.narrow(1, 1, positions - 1), text: last.text }
     }
+}
 
-    fn layer(&self, layer: usize, x: Streams, padding: Option<&AttentionMask>) -> Streams {
-        let words = Memory { tokens: x.text.clone(), mask: padding.cloned() };
-        let patches = Memory { tokens: x.image.clone(), mask: None };
-        Streams {
-            text: self.text_blocks[layer].forward_with_memory(x.text, padding, &patches),
-            image: self.image_blocks[layer].forward_with_memory(x.image, None, &words),
-        }
-    }
+/// Weights of the patches among those of `positions` image tokens, of which the first is none; where
+/// several levels stand beside one another, added up.
+fn to_patches(weights: Tensor<4>, positions: usize) -> Tensor<4> {
+    let [_, _, _, keys] = weights.dims();
+    let patches = |level: usize| weights.clone().narrow(3, level * positions + 1, positions - 1);
+    let levels = (0..keys / positions).map(patches);
+    levels.reduce(|sum, level| sum + level).expect("at least one level")
 }

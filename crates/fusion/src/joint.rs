@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use weft_nn::init::{linear, normal};
 use weft_nn::{AttentionMask, ConfigError, Linear, TransformerConfig, TransformerStack};
 
+use crate::fused::Fused;
+
 /// What the fused class token starts from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -60,17 +62,6 @@ pub struct JointFusion {
     pub stack: TransformerStack,
     #[module(skip)]
     class_from: ClassToken,
-}
-
-/// The fused representation of a batch of pairs.
-#[derive(Debug, Clone)]
-pub struct Fused {
-    /// `[batch, width]`
-    pub class: Tensor<2>,
-    /// `[batch, patches, width]`
-    pub image: Tensor<3>,
-    /// `[batch, tokens, width]`
-    pub text: Tensor<3>,
 }
 
 impl JointFusion {

@@ -3,7 +3,7 @@
 use burn::module::Param;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
-use weft_fusion::JointFusionConfig;
+use weft_fusion::FusionConfig;
 use weft_nn::init::{linear, seeded};
 use weft_nn::{Activation, ConfigError, FeedForward, FeedForwardConfig};
 use weft_text::TextEncoderConfig;
@@ -28,7 +28,7 @@ pub struct ModelConfig {
     pub init_std: f64,
     pub vision: VitConfig,
     pub text: TextEncoderConfig,
-    pub fusion: JointFusionConfig,
+    pub fusion: FusionConfig,
     /// The head of a task; written by the trainer, who knows the task's classes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<TaskHeadConfig>,
@@ -57,6 +57,18 @@ impl ModelConfig {
         self.vision.validate()?;
         self.text.validate()?;
         self.fusion.validate()?;
+        let layers = self.fusion.encoder_layers();
+        for (part, depth) in [
+            ("model.vision", self.vision.transformer.depth),
+            ("model.text", self.text.transformer.depth),
+        ] {
+            if depth < layers {
+                let problem = format!(
+                    "{depth} layers, of which a fusion encoder with this connection reads {layers}"
+                );
+                return Err(ConfigError::new(part, problem));
+            }
+        }
         self.task.map_or(Ok(()), |task| task.validate())
     }
 
@@ -67,6 +79,12 @@ impl ModelConfig {
         seed: u64,
         device: &Device,
     ) -> Result<Model, ConfigError> {
+        Ok(seeded(self.blank(vocab_size, device)?, seed, self.init_std))
+    }
+
+    /// A model whose weights are made when they are first asked for, and are nobody's to rely on: for
+    /// counting them.
+    pub fn blank(&self, vocab_size: usize, device: &Device) -> Result<Model, ConfigError> {
         self.validate()?;
         let image = self.vision.transformer.width;
         let text = self.text.transformer.width;
@@ -74,20 +92,25 @@ impl ModelConfig {
         let backbone = Backbone {
             vision: self.vision.init(device),
             text: self.text.init(vocab_size, device),
-            fusion: self.fusion.init(image, text, device),
+            fusion: self.fusion.as_joint().map(|fusion| fusion.init(image, text, device)),
+            co_attention: self
+                .fusion
+                .as_co_attention()
+                .map(|fusion| fusion.init(image, text, device)),
+            encoder_layers: self.fusion.encoder_layers(),
             image_projection: linear(image, self.projection_width, device),
             text_projection: linear(text, self.projection_width, device),
         };
         let heads = Heads {
-            itm: linear(fused, 2, device),
+            itm: linear(self.fusion.class_width(), 2, device),
             mlm: MlmHeadConfig::new(fused, text, vocab_size).init(device),
             mrm: predictor(fused, fused, device),
             mim: predictor(fused, image, device),
-            task: self.task.map(|task| task.init(fused, device)),
+            task: self.task.map(|task| task.init(self.fusion.class_width(), device)),
         };
         let temperature =
             Param::from_tensor(Tensor::from_floats([self.temperature as f32], device));
-        Ok(seeded(Model { backbone, temperature, heads }, seed, self.init_std))
+        Ok(Model { backbone, temperature, heads })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
-use weft_fusion::JointFusionConfig;
+use weft_fusion::FusionConfig;
 use weft_model::folder::{read_model, write_model};
 use weft_model::{Model, ModelConfig, momentum, weights};
 use weft_nn::{NormPosition, TransformerConfig};
@@ -20,10 +20,7 @@ fn config() -> ModelConfig {
             ..VitConfig::new(8, 4, transformer(NormPosition::Pre))
         },
         text: TextEncoderConfig::new(4, transformer(NormPosition::Post)),
-        fusion: JointFusionConfig {
-            class_token: Default::default(),
-            transformer: transformer(NormPosition::Pre),
-        },
+        fusion: FusionConfig::joint(transformer(NormPosition::Pre)),
         task: None,
     }
 }

@@ -162,7 +162,7 @@ fn text_encoders_come_back_as_they_were() {
         export_text(&original, &config, VOCABULARY, folder.path()).unwrap();
         let started = start_text(
             (text(&config, 2), &config),
-            (fusion.init(8, 8, &device()), &fusion),
+            Some((fusion.init(8, 8, &device()), fusion.clone())),
             VOCABULARY,
             folder.path(),
             &device(),
@@ -186,24 +186,25 @@ fn the_first_layers_are_for_words_and_the_last_for_fusion() {
     let class = parameter(&new_fusion, "class_token");
     let started = start_text(
         (text(&config, 2), &config),
-        (new_fusion, &fusion),
+        Some((new_fusion, fusion.clone())),
         VOCABULARY,
         folder.path(),
         &device(),
     )
     .unwrap();
     assert_eq!(started.fusion_from, Ok(2));
+    let new_fusion = started.fusion.unwrap();
     let reshaped = ["12 positions to the first 5", "2 segment types to the first 1"];
     assert_eq!(started.coverage.reshaped, reshaped);
     let weight = |layer: usize| format!("stack.blocks.{layer}.attention.query.weight");
     for (found, layer) in [
         (parameter(&started.text, &weight(0)), 0),
-        (parameter(&started.fusion, &weight(0)), 2),
-        (parameter(&started.fusion, &weight(1)), 3),
+        (parameter(&new_fusion, &weight(0)), 2),
+        (parameter(&new_fusion, &weight(1)), 3),
     ] {
         assert_eq!(found, parameter(&original, &weight(layer)));
     }
-    assert_eq!(parameter(&started.fusion, "class_token"), class);
+    assert_eq!(parameter(&new_fusion, "class_token"), class);
     // Positions beyond the fifth are gone, those before it are the published ones.
     let positions = parameter(&started.text, "embeddings.position");
     assert_eq!(positions.shape, [5, 8]);
@@ -235,7 +236,13 @@ fn what_computes_something_else_is_refused_by_name() {
         JointFusionConfig { class_token: Default::default(), transformer: bert(1).transformer };
     let start = |folder: &Path| {
         let parts = (bert(1).init(30, &device()), &bert(1));
-        start_text(parts, (fusion.init(8, 8, &device()), &fusion), 30, folder, &device())
+        start_text(
+            parts,
+            Some((fusion.init(8, 8, &device()), fusion.clone())),
+            30,
+            folder,
+            &device(),
+        )
     };
     let error = start(text_folder.path()).err().unwrap().to_string();
     assert!(error.contains("vocab_size (the tokenizer's) is 30, the published 23"), "{error}");
@@ -281,7 +288,7 @@ fn a_missing_tensor_is_named() {
     };
     let error = start_text(
         (text(&bert(1), 1), &bert(1)),
-        (fusion.init(8, 8, &device()), &fusion),
+        Some((fusion.init(8, 8, &device()), fusion.clone())),
         VOCABULARY,
         folder.path(),
         &device(),

@@ -115,9 +115,27 @@ impl TransformerBlock {
         mask: Option<&AttentionMask>,
         memory: &Memory,
     ) -> Tensor<3> {
+        self.forward_crossing(x, mask, |cross, x| {
+            cross.forward(x, memory.tokens.clone(), memory.mask.as_ref())
+        })
+    }
+
+    /// As [`forward`](Self::forward), with a cross-attention of the caller's making behind
+    /// self-attention: `branch` is given the block's own and the tokens, and its output is added to
+    /// them.
+    ///
+    /// # Panics
+    ///
+    /// If the block has no cross-attention.
+    pub fn forward_crossing(
+        &self,
+        x: Tensor<3>,
+        mask: Option<&AttentionMask>,
+        branch: impl FnOnce(&MultiHeadAttention, Tensor<3>) -> Tensor<3>,
+    ) -> Tensor<3> {
         let cross = self.cross_attention.as_ref().expect("a block with cross-attention");
         let x = self.residual(self.attend(x.into(), mask), &cross.norm, &None, |x| {
-            cross.attention.forward(x, memory.tokens.clone(), memory.mask.as_ref())
+            branch(&cross.attention, x)
         });
         self.feed(x).sum()
     }

@@ -32,11 +32,37 @@ impl TransformerStack {
     ///
     /// - input and output: `[batch, tokens, width]`
     pub fn forward(&self, x: Tensor<3>, mask: Option<&AttentionMask>) -> Tensor<3> {
-        let x = self.blocks.iter().fold(x.into(), |x, block| block.advance(x, mask));
-        match &self.norm {
-            Some(norm) => Residual::normed(x, norm).1,
-            None => x.sum(),
+        self.levels(x, mask, 1).pop().expect("one level was asked for")
+    }
+
+    /// What comes out of the last `count` blocks, the lowest first, each through the stack's norm where
+    /// it has one (as BridgeTower reads CLIP); the last one is [`forward`](Self::forward)'s.
+    ///
+    /// # Shapes
+    ///
+    /// - input and each output: `[batch, tokens, width]`
+    pub fn levels(
+        &self,
+        x: Tensor<3>,
+        mask: Option<&AttentionMask>,
+        count: usize,
+    ) -> Vec<Tensor<3>> {
+        let mut x = Residual::from(x);
+        let mut levels = Vec::with_capacity(count);
+        for (at, block) in self.blocks.iter().enumerate() {
+            x = block.advance(x, mask);
+            let above = self.blocks.len() - 1 - at;
+            if (1..count).contains(&above) {
+                let state = x.sum();
+                levels.push(self.finish(state.clone()));
+                x = state.into();
+            }
         }
+        levels.push(match &self.norm {
+            Some(norm) => x.normed(norm).1,
+            None => x.sum(),
+        });
+        levels
     }
 
     /// What goes into the first block and what comes out of each: `depth + 1` states, the last one

@@ -12,7 +12,7 @@ use crate::mim::{Mim, MimConfig};
 use crate::mlm::{Mlm, MlmConfig};
 use crate::mrm::{Mrm, MrmConfig};
 use crate::nlvr2::{Nlvr2, Nlvr2Config};
-use crate::views::Views;
+use crate::views::{ImageView, Pass, TextView, Views};
 use crate::vqa::{Vqa, VqaConfig};
 
 /// A named loss with figures that tell how training goes.
@@ -71,6 +71,38 @@ impl Objectives {
             (Task::Grounding, self.grounding.is_some()),
         ];
         present.into_iter().filter(|(_, present)| *present).map(|(task, _)| task).collect()
+    }
+
+    /// The passes that a step makes for all of them, each once: what
+    /// [`Views::passes`](crate::Views::passes) tells afterwards, in another order. `pictures` is how
+    /// many a task's text is about.
+    pub fn passes(&self, pictures: usize) -> Vec<Pass> {
+        use {ImageView as I, TextView as T};
+        let mut all = Vec::new();
+        let mut add = |wanted: bool, passes: &[Pass]| {
+            for pass in passes.iter().filter(|_| wanted) {
+                if !all.contains(pass) {
+                    all.push(*pass);
+                }
+            }
+        };
+        let pair = [Pass::Image(I::Clean), Pass::Text(T::Clean)];
+        let fused = Pass::Fused(I::Clean, T::Clean);
+        let masked_image =
+            [Pass::Image(I::Masked), Pass::Text(T::Clean), Pass::Fused(I::Masked, T::Clean)];
+        let masked_text =
+            [Pass::Image(I::Clean), Pass::Text(T::Masked), Pass::Fused(I::Clean, T::Masked)];
+        let momentum = [Pass::MomentumImage, Pass::MomentumText, Pass::MomentumFused];
+        let task = !self.tasks().is_empty();
+        add(self.itc.is_some() || self.filip.is_some() || self.itm.is_some() || task, &pair);
+        add(self.itm.is_some() || task, &[fused]);
+        add(self.itm.is_some(), &[Pass::Negatives]);
+        add(self.mlm.is_some() || self.mrm.is_some(), &masked_text);
+        add(self.mrm.is_some(), &momentum);
+        add(self.mim.is_some(), &[Pass::MomentumImage]);
+        add(self.mim.is_some() || self.mrm.is_some(), &masked_image);
+        add(task && pictures == 2, &[Pass::OtherImage, Pass::FusedOther]);
+        all
     }
 
     /// The objectives present, in a fixed order.

@@ -1,7 +1,7 @@
 //! What one step has computed: each encoder or fusion pass at most once, when it is first asked for.
 
 use burn::tensor::Tensor;
-use weft_fusion::Fused;
+use weft_fusion::{Fused, Levels};
 use weft_model::{Backbone, Model};
 use weft_nn::AttentionMask;
 use weft_nn::index::indices;
@@ -55,14 +55,14 @@ pub struct Views<'a> {
     momentum: &'a Backbone,
     batch: &'a PairBatch,
     negatives_seed: u64,
-    images: [Option<Tensor<3>>; 2],
-    texts: [Option<Tensor<3>>; 2],
+    images: [Option<Levels>; 2],
+    texts: [Option<Levels>; 2],
     fused: [[Option<Fused>; 2]; 2],
     embeddings: Option<Embeddings>,
     similarity: Option<Tensor<2>>,
     negatives: Option<Fused>,
-    momentum_image: Option<Tensor<3>>,
-    momentum_text: Option<Tensor<3>>,
+    momentum_image: Option<Levels>,
+    momentum_text: Option<Levels>,
     momentum_fused: Option<Fused>,
     task_output: Option<Tensor<2>>,
     passes: Vec<Pass>,
@@ -128,23 +128,35 @@ impl<'a> Views<'a> {
 
     /// The image encoder's output, `[batch, 1 + patches, width]`.
     pub fn image(&mut self, view: ImageView) -> Tensor<3> {
+        self.image_levels(view).output()
+    }
+
+    /// The text encoder's output, `[batch, tokens, width]`.
+    pub fn text(&mut self, view: TextView) -> Tensor<3> {
+        self.text_levels(view).output()
+    }
+
+    /// The image encoder's output, and what the fusion encoder reads below it.
+    pub fn image_levels(&mut self, view: ImageView) -> Levels {
         if let Some(image) = &self.images[view as usize] {
             return image.clone();
         }
         self.passes.push(Pass::Image(view));
-        let vision = &self.model.backbone.vision;
-        let pixels = self.batch.images.clone();
+        let (backbone, batch) = (&self.model.backbone, self.batch);
+        let pixels = batch.images.clone();
         let image = match view {
-            ImageView::Clean => self.batch.for_pairs(vision.forward(pixels)),
+            ImageView::Clean => {
+                backbone.encode_images(pixels, None).map(|layer| batch.for_pairs(layer))
+            }
             ImageView::Masked => {
-                vision.forward_masked(self.batch.for_pairs(pixels), &self.batch.image_mask)
+                backbone.encode_images(batch.for_pairs(pixels), Some(&batch.image_mask))
             }
         };
         self.images[view as usize].insert(image).clone()
     }
 
-    /// The text encoder's output, `[batch, tokens, width]`.
-    pub fn text(&mut self, view: TextView) -> Tensor<3> {
+    /// The text encoder's output, and what the fusion encoder reads below it.
+    pub fn text_levels(&mut self, view: TextView) -> Levels {
         if let Some(text) = &self.texts[view as usize] {
             return text.clone();
         }
@@ -153,7 +165,7 @@ impl<'a> Views<'a> {
             TextView::Clean => self.batch.ids.clone(),
             TextView::Masked => self.batch.masked_ids.clone(),
         };
-        let text = self.model.backbone.text.forward(ids, &self.batch.padding);
+        let text = self.model.backbone.encode_texts(ids, &self.batch.padding);
         self.texts[view as usize].insert(text).clone()
     }
 
@@ -162,10 +174,9 @@ impl<'a> Views<'a> {
         if let Some(fused) = &self.fused[image as usize][text as usize] {
             return fused.clone();
         }
-        let (image_features, text_features) = (self.image(image), self.text(text));
+        let (images, texts) = (self.image_levels(image), self.text_levels(text));
         self.passes.push(Pass::Fused(image, text));
-        let fusion = &self.model.backbone.fusion;
-        let fused = fusion.forward(image_features, text_features, &self.batch.padding);
+        let fused = self.model.backbone.fuse(&images, &texts, &self.batch.padding);
         self.fused[image as usize][text as usize].insert(fused).clone()
     }
 
@@ -178,11 +189,10 @@ impl<'a> Views<'a> {
         let mut classes = vec![self.fused(ImageView::Clean, TextView::Clean).class];
         if let Some(others) = &self.batch.others {
             self.passes.push(Pass::OtherImage);
-            let others = self.model.backbone.vision.forward(others.clone());
-            let text = self.text(TextView::Clean);
+            let others = self.model.backbone.encode_images(others.clone(), None);
+            let text = self.text_levels(TextView::Clean);
             self.passes.push(Pass::FusedOther);
-            let fusion = &self.model.backbone.fusion;
-            classes.push(fusion.forward(others, text, &self.batch.padding).class);
+            classes.push(self.model.backbone.fuse(&others, &text, &self.batch.padding).class);
         }
         self.task_output.insert(self.model.task_output(classes)).clone()
     }
@@ -223,39 +233,44 @@ impl<'a> Views<'a> {
     }
 
     fn fuse_negatives(&mut self, drawn: &Negatives) -> Fused {
-        let (image, text) = (self.image(ImageView::Clean), self.text(TextView::Clean));
+        let image = self.image_levels(ImageView::Clean);
+        let text = self.text_levels(TextView::Clean);
         self.passes.push(Pass::Negatives);
         let device = self.batch.images.device();
         let wrong_image = indices(drawn.image_of_text.iter().copied(), &device);
         let wrong_text = indices(drawn.text_of_image.iter().copied(), &device);
-        let images = Tensor::cat(vec![image.clone().select(0, wrong_image), image], 0);
-        let texts = Tensor::cat(vec![text.clone(), text.select(0, wrong_text.clone())], 0);
+        let images = Levels::cat(vec![image.select(&wrong_image), image]);
+        let texts = Levels::cat(vec![text.clone(), text.select(&wrong_text)]);
         let padding = self.batch.padding.bias();
         let padding = AttentionMask::from_bias(Tensor::cat(
             vec![padding.clone(), padding.select(0, wrong_text)],
             0,
         ));
-        self.model.backbone.fusion.forward(images, texts, &padding)
+        self.model.backbone.fuse(&images, &texts, &padding)
     }
 
     /// The momentum image encoder's output for the clean pictures, off the tape.
     pub fn momentum_image(&mut self) -> Tensor<3> {
+        self.momentum_image_levels().output()
+    }
+
+    fn momentum_image_levels(&mut self) -> Levels {
         if let Some(image) = &self.momentum_image {
             return image.clone();
         }
         self.passes.push(Pass::MomentumImage);
-        let image = self.momentum.vision.forward(self.batch.images.clone());
-        let image = self.batch.for_pairs(image);
+        let batch = self.batch;
+        let image = self.momentum.encode_images(batch.images.clone(), None);
+        let image = image.map(|layer| batch.for_pairs(layer));
         self.momentum_image.insert(image).clone()
     }
 
-    /// The momentum text encoder's output for the clean captions, off the tape.
-    pub fn momentum_text(&mut self) -> Tensor<3> {
+    fn momentum_text_levels(&mut self) -> Levels {
         if let Some(text) = &self.momentum_text {
             return text.clone();
         }
         self.passes.push(Pass::MomentumText);
-        let text = self.momentum.text.forward(self.batch.ids.clone(), &self.batch.padding);
+        let text = self.momentum.encode_texts(self.batch.ids.clone(), &self.batch.padding);
         self.momentum_text.insert(text).clone()
     }
 
@@ -264,9 +279,9 @@ impl<'a> Views<'a> {
         if let Some(fused) = &self.momentum_fused {
             return fused.clone();
         }
-        let (image, text) = (self.momentum_image(), self.momentum_text());
+        let (image, text) = (self.momentum_image_levels(), self.momentum_text_levels());
         self.passes.push(Pass::MomentumFused);
-        let fused = self.momentum.fusion.forward(image, text, &self.batch.padding);
+        let fused = self.momentum.fuse(&image, &text, &self.batch.padding);
         self.momentum_fused.insert(fused).clone()
     }
 }

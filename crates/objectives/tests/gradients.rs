@@ -4,6 +4,7 @@ mod common;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use weft_fusion::{ConnectionConfig, ConnectionKind, Sources};
 use weft_model::{Backbone, Model};
 use weft_objectives::{Objective, Objectives, PairBatch, Views};
 use weft_vision::MaskMode;
@@ -133,6 +134,30 @@ fn every_objective_with_mask_tokens() {
 fn every_objective_with_dropped_patches() {
     let device = Device::flex();
     check(PRE_TRAINING, common::models(MaskMode::Drop, &device), common::batch(&device));
+}
+
+#[test]
+fn every_connection_of_two_streams() {
+    use ConnectionKind as K;
+    let device = Device::flex();
+    for kind in [
+        K::None,
+        K::Add,
+        K::ScaledAdd,
+        K::Interpolate,
+        K::Static,
+        K::Managers,
+        K::Gate,
+        K::Sum,
+        K::Concat,
+    ] {
+        let mut connection = ConnectionConfig::new(kind);
+        if matches!(kind, K::Managers | K::Gate | K::Sum | K::Concat) {
+            connection.sources = Some(Sources::Both);
+        }
+        let models = common::co_attention_models(connection, &device);
+        check("[itm]\n[mlm]\n", models, common::batch(&device));
+    }
 }
 
 #[test]

@@ -105,3 +105,27 @@ fn shared_pictures_change_nothing_but_the_work() {
         assert!((shared - apart).abs() < 1e-5 * (1.0 + apart.abs()), "{shared} {apart}");
     }
 }
+
+/// Every set of objectives asks for the passes that were foreseen, each once.
+#[test]
+fn passes_are_foreseen() {
+    let device = Device::flex();
+    let sorted = |mut passes: Vec<Pass>| {
+        passes.sort_by_key(|pass| format!("{pass:?}"));
+        passes
+    };
+    let names = ["itc", "filip", "itm", "mlm", "mrm", "mim"];
+    for set in 1..1 << names.len() {
+        let chosen = names.iter().enumerate().filter(|(at, _)| set >> at & 1 == 1);
+        let toml: String = chosen.map(|(_, name)| format!("[{name}]\n")).collect();
+        let objectives: Objectives = toml::from_str(&toml).unwrap();
+        assert_eq!(sorted(passes(&toml)), sorted(objectives.passes(1)), "{toml}");
+    }
+    for pictures in [1, 2] {
+        let models = common::task_models(pictures, &device);
+        let toml = "[vqa]\n[mlm]\n";
+        let found = passes_of(toml, models, common::task_batch(pictures, &device));
+        let objectives: Objectives = toml::from_str(toml).unwrap();
+        assert_eq!(sorted(found), sorted(objectives.passes(pictures)));
+    }
+}

@@ -100,8 +100,23 @@ impl TextEncoder {
     /// - `ids`: `[batch, tokens]`
     /// - output: `[batch, tokens, width]`, the class token first
     pub fn forward(&self, ids: Tensor<2, Int>, padding: &AttentionMask) -> Tensor<3> {
+        self.levels(ids, padding, 1).pop().expect("one level was asked for")
+    }
+
+    /// What comes out of the last `count` blocks, the lowest first, each through the stack's norm where
+    /// it has one.
+    ///
+    /// # Shapes
+    ///
+    /// As [`forward`](Self::forward).
+    pub fn levels(
+        &self,
+        ids: Tensor<2, Int>,
+        padding: &AttentionMask,
+        count: usize,
+    ) -> Vec<Tensor<3>> {
         let mask = self.mask(&ids, Some(padding));
-        self.stack.forward(self.embeddings.forward(&ids.into()), mask.as_ref())
+        self.stack.levels(self.embeddings.forward(&ids.into()), mask.as_ref(), count)
     }
 
     /// The embeddings and what comes out of each block: `depth + 1` states, the last one before the

@@ -68,7 +68,10 @@ fn merged(base: &Recipe, changes: Table, checkpoint: &Path) -> Result<Recipe> {
         model.remove("task");
     }
     for key in REPLACED.into_iter().filter(|key| changes.contains_key(*key)) {
-        tree.remove(key);
+        // The same data stay as they are: the scenes that the model knows.
+        if key != "data" || source(&tree) != source(&changes) {
+            tree.remove(key);
+        }
     }
     merge(&mut tree, changes);
     let start = Table::from_iter([(
@@ -77,6 +80,11 @@ fn merged(base: &Recipe, changes: Table, checkpoint: &Path) -> Result<Recipe> {
     )]);
     tree.insert("start".into(), Value::Table(start));
     Recipe::parse(&toml::to_string(&tree)?)
+}
+
+/// Where a recipe's data come from.
+fn source(recipe: &Table) -> Option<&Value> {
+    recipe.get("data")?.get("source")
 }
 
 /// Puts `changes` over `base`, key by key.
@@ -105,6 +113,18 @@ mod tests {
             assert!(recipe.objectives.mlm.is_none(), "{name}");
             assert!(recipe.start.checkpoint.is_some());
         }
+    }
+
+    #[test]
+    fn the_same_data_stay_and_other_data_replace_them() {
+        let base = Recipe::open("quick-scenes").unwrap();
+        let kinds = base.data.scenes.kinds;
+        assert!(kinds.is_some());
+        let of = |text: &str| {
+            merged(&base, toml::from_str(text).unwrap(), Path::new("x")).unwrap().data.scenes.kinds
+        };
+        assert_eq!(of("[data]\nsource = \"scenes\"\n[objectives.itc]\n"), kinds);
+        assert_eq!(of("[data]\nsource = \"easy-vqa\"\n[objectives.vqa]\nanswers = 13\n"), None);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A trained model that embeds, matches and explains.
 
+mod gates;
 mod grad_cam;
 mod task;
 
@@ -12,6 +13,7 @@ use weft_data::error::Ledger;
 use weft_data::pipeline::Pipeline;
 use weft_data::record::Record;
 use weft_data::tokenizer::Tokenizer;
+use weft_fusion::Levels;
 use weft_model::Model;
 use weft_nn::AttentionMask;
 use weft_nn::index::indices;
@@ -19,6 +21,7 @@ use weft_nn::index::indices;
 use crate::checkpoint::Checkpoint;
 use crate::recipe::Recipe;
 
+pub use gates::{Gates, WordGates};
 pub use task::TaskOutputs;
 
 /// A model off the tape, with the tokenizer and preprocessing that it was trained with.
@@ -32,16 +35,16 @@ pub struct Inference {
 
 /// Pictures as the encoder and the shared space have them.
 pub struct Images {
-    /// `[images, 1 + patches, width]`
-    features: Tensor<3>,
+    /// Each layer `[images, 1 + patches, width]`.
+    features: Levels,
     /// `[images, projection_width]`, in host memory.
     pub embeddings: Vec<f32>,
 }
 
 /// Captions as the encoder and the shared space have them.
 pub struct Texts {
-    /// `[texts, tokens, width]`
-    features: Tensor<3>,
+    /// Each layer `[texts, tokens, width]`.
+    features: Levels,
     /// `[texts, 1, 1, tokens]`
     padding: Tensor<4>,
     /// `[texts, projection_width]`, in host memory.
@@ -92,7 +95,7 @@ impl Inference {
         let mut features = Vec::new();
         let keep = |encoded| features.push(encoded);
         let (embeddings, readable) = self.each_image(records, ledger, keep)?;
-        Ok((Images { features: Tensor::cat(features, 0), embeddings }, readable))
+        Ok((Images { features: Levels::cat(features), embeddings }, readable))
     }
 
     /// As [`images`](Self::images), the embeddings alone, `[images, projection_width]`.
@@ -109,7 +112,7 @@ impl Inference {
         &self,
         records: &[Record],
         ledger: &mut Ledger,
-        mut keep: impl FnMut(Tensor<3>),
+        mut keep: impl FnMut(Levels),
     ) -> Result<(Vec<f32>, Vec<usize>)> {
         let size = self.pipeline.preprocess.size;
         let mut readable = Vec::with_capacity(records.len());
@@ -133,9 +136,9 @@ impl Inference {
                 continue;
             }
             let pixels = TensorData::new(pixels, [count, 3, size, size]);
-            let encoded =
-                self.model.backbone.vision.forward(Tensor::from_data(pixels, &self.device));
-            let embedded = self.model.backbone.image_embedding(encoded.clone());
+            let pixels = Tensor::from_data(pixels, &self.device);
+            let encoded = self.model.backbone.encode_images(pixels, None);
+            let embedded = self.model.backbone.image_embedding(encoded.output());
             embeddings.extend(embedded.into_data().iter::<f32>());
             keep(encoded);
         }
@@ -156,13 +159,13 @@ impl Inference {
             let ids = Tensor::<2, Int>::from_data(ids, &self.device);
             let padding =
                 AttentionMask::padding(Tensor::<2, Bool>::from_data(padding, &self.device));
-            let encoded = self.model.backbone.text.forward(ids, &padding);
-            let embedded = self.model.backbone.text_embedding(encoded.clone());
+            let encoded = self.model.backbone.encode_texts(ids, &padding);
+            let embedded = self.model.backbone.text_embedding(encoded.output());
             embeddings.extend(embedded.into_data().iter::<f32>());
             features.push(encoded);
             paddings.push(padding.bias());
         }
-        let (features, padding) = (Tensor::cat(features, 0), Tensor::cat(paddings, 0));
+        let (features, padding) = (Levels::cat(features), Tensor::cat(paddings, 0));
         Ok(Texts { features, padding, embeddings })
     }
 
@@ -177,11 +180,8 @@ impl Inference {
         let (image, text): (Vec<usize>, Vec<usize>) = pairs.iter().copied().unzip();
         let (image, text) = (indices(image, &self.device), indices(text, &self.device));
         let padding = AttentionMask::from_bias(texts.padding.clone().select(0, text.clone()));
-        let fused = self.model.backbone.fusion.forward(
-            images.features.clone().select(0, image),
-            texts.features.clone().select(0, text),
-            &padding,
-        );
+        let (images, texts) = (images.features.select(&image), texts.features.select(&text));
+        let fused = self.model.backbone.fuse(&images, &texts, &padding);
         let logits = self.model.match_logits(fused.class);
         let odds = logits.clone().narrow(1, 1, 1) - logits.narrow(1, 0, 1);
         Ok(odds.into_data().iter::<f32>().collect())
@@ -228,11 +228,8 @@ impl Inference {
         let (images, _) = self.images(std::slice::from_ref(record), &mut ledger)?;
         let texts = self.texts(&[caption.to_string()])?;
         let padding = AttentionMask::from_bias(texts.padding);
-        let (_, layers) = self.model.backbone.fusion.forward_with_weights(
-            images.features,
-            texts.features,
-            &padding,
-        );
+        let (_, layers) =
+            self.model.backbone.fuse_with_weights(&images.features, &texts.features, &padding);
         let last = layers.into_iter().next_back().context("a fusion encoder without layers")?;
         let [_, _, tokens, patches] = last.dims();
         let weights: Vec<f32> =

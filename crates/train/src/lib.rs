@@ -1,5 +1,6 @@
 //! The trainer: a recipe, a model, objectives and data become a run directory.
 
+pub mod ablation;
 pub mod attention_map;
 pub mod checkpoint;
 pub mod device_batch;
@@ -14,6 +15,7 @@ pub mod memory;
 pub mod metrics_log;
 pub mod optimizer;
 pub mod parameters;
+pub mod plan;
 pub mod progress;
 pub mod recipe;
 pub mod report;

@@ -16,6 +16,9 @@ use crate::gradients::NamedGradients;
 use crate::parameters::{Parameter, Parameters};
 use crate::recipe::OptimizerConfig;
 
+/// Path of the head of a task.
+const TASK_HEAD: &str = "heads.task.";
+
 /// AdamW (Loshchilov and Hutter 2019, algorithm 2).
 pub struct AdamW {
     config: OptimizerConfig,
@@ -100,9 +103,10 @@ impl AdamW {
             moments: Moments { first: gradient.zeros_like(), second: gradient.zeros_like() },
             updates: 0,
         });
+        let times = if path.starts_with(TASK_HEAD) { self.config.task_head_lr } else { 1.0 };
         let update = AdamWUpdate {
             gradient_scale: scale,
-            lr,
+            lr: lr * times,
             betas: self.config.betas,
             epsilon: self.config.epsilon,
             weight_decay: if parameter.is_matrix() { self.config.weight_decay } else { 0.0 },

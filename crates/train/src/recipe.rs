@@ -20,9 +20,10 @@ use weft_vision::MaskMode;
 use crate::checkpoint::{self, Checkpoint};
 
 /// The recipes that come with weft.
-const BUILT_IN: [(&str, &str); 4] = [
+const BUILT_IN: [(&str, &str); 5] = [
     ("quick", include_str!("../recipes/quick.toml")),
     ("quick-scenes", include_str!("../recipes/quick-scenes.toml")),
+    ("quick-unimo3", include_str!("../recipes/quick-unimo3.toml")),
     ("pretrained", include_str!("../recipes/pretrained.toml")),
     ("base-mamo", include_str!("../recipes/base-mamo.toml")),
 ];
@@ -105,6 +106,9 @@ pub struct TrainConfig {
 pub struct OptimizerConfig {
     /// The highest learning rate.
     pub lr: f64,
+    /// How many times as fast the head of a task learns as the model that it is put on (METER: 50).
+    #[serde(default = "unit")]
+    pub task_head_lr: f64,
     /// Where warm-up starts.
     pub warmup_lr: f64,
     /// Where the cosine ends.
@@ -218,6 +222,10 @@ fn one() -> usize {
     1
 }
 
+fn unit() -> f64 {
+    1.0
+}
+
 fn one_step() -> u64 {
     1
 }
@@ -318,6 +326,7 @@ impl Recipe {
             ("warmup_lr", optimizer.warmup_lr),
             ("final_lr", optimizer.final_lr),
             ("weight_decay", optimizer.weight_decay),
+            ("task_head_lr", optimizer.task_head_lr),
         ] {
             ensure!(
                 rate >= 0.0 && rate.is_finite(),
@@ -384,6 +393,19 @@ impl Recipe {
             shuffle_pairs: false,
             share_pictures: self.train.per_picture > 1,
         }
+    }
+
+    /// Tokens that the model will know: those of the tokenizer that the recipe names, or of the one
+    /// that it will train.
+    ///
+    /// # Errors
+    ///
+    /// When the tokenizer cannot be read.
+    pub fn vocab_size(&self) -> Result<usize> {
+        Ok(match self.tokenizer_path() {
+            Some(path) => Tokenizer::load(&path)?.vocab_size(),
+            None => self.tokenizer.vocab_size,
+        })
     }
 
     /// The tokenizer that the recipe names, if it names one.

@@ -23,6 +23,7 @@ mod tests {
     fn config() -> OptimizerConfig {
         OptimizerConfig {
             lr: 1.0,
+            task_head_lr: 1.0,
             warmup_lr: 0.2,
             final_lr: 0.1,
             warmup_steps: 4,

@@ -63,9 +63,9 @@ fn from_published(
         let folder = &packages::resolve(path).context("text.init")?;
         let (text, fusion) = (model.backbone.text, model.backbone.fusion);
         let sizes = &recipe.model;
-        let started =
-            start_text((text, &sizes.text), (fusion, &sizes.fusion), vocab_size, folder, &device)
-                .context("text.init")?;
+        let joint = fusion.zip(sizes.fusion.as_joint());
+        let started = start_text((text, &sizes.text), joint, vocab_size, folder, &device)
+            .context("text.init")?;
         model.backbone.text = started.text;
         model.backbone.fusion = started.fusion;
         let coverage = shown(&started.coverage);

@@ -147,7 +147,7 @@ impl Vit {
     /// - `images`: `[batch, 3, height, width]`, normalised, sides multiples of the patch size
     /// - output: `[batch, special tokens + patches, width]`, the class token first
     pub fn forward(&self, images: Tensor<4>) -> Tensor<3> {
-        self.stack.forward(self.embed(images, None), None)
+        self.levels(images, None, 1).pop().expect("one level was asked for")
     }
 
     /// Encodes pictures with masked patches; every position has an output.
@@ -156,13 +156,28 @@ impl Vit {
     ///
     /// As [`forward`](Self::forward).
     pub fn forward_masked(&self, images: Tensor<4>, mask: &PatchMask) -> Tensor<3> {
-        match self.mask_mode {
-            _ if mask.masked() == 0 => self.forward(images),
-            MaskMode::Token => {
+        self.levels(images, Some(mask), 1).pop().expect("one level was asked for")
+    }
+
+    /// What comes out of the last `count` blocks, the lowest first, each through the last norm.
+    ///
+    /// # Shapes
+    ///
+    /// As [`forward`](Self::forward).
+    pub fn levels(
+        &self,
+        images: Tensor<4>,
+        mask: Option<&PatchMask>,
+        count: usize,
+    ) -> Vec<Tensor<3>> {
+        let mask = mask.filter(|mask| mask.masked() > 0);
+        match (mask, self.mask_mode) {
+            (None, _) => self.stack.levels(self.embed(images, None), None, count),
+            (Some(mask), MaskMode::Token) => {
                 let weights = mask.weights(&images.device());
-                self.stack.forward(self.embed(images, Some(weights)), None)
+                self.stack.levels(self.embed(images, Some(weights)), None, count)
             }
-            MaskMode::Drop => self.forward_drop(images, mask),
+            (Some(mask), MaskMode::Drop) => self.levels_drop(images, mask, count),
         }
     }
 
@@ -195,7 +210,7 @@ impl Vit {
         self.with_special_tokens(x + self.patch_positions(grid))
     }
 
-    fn forward_drop(&self, images: Tensor<4>, mask: &PatchMask) -> Tensor<3> {
+    fn levels_drop(&self, images: Tensor<4>, mask: &PatchMask, count: usize) -> Vec<Tensor<3>> {
         let device = images.device();
         let (batch, patches) = (mask.batch(), mask.patches());
         let visible = patches - mask.masked();
@@ -213,18 +228,19 @@ impl Vit {
         let everywhere = positions.clone().expand([batch, patches, width]);
         let seen = everywhere.reshape([batch * patches, width]).select(0, rows);
         let x = self.with_special_tokens(x + seen.reshape([batch, visible, width]));
-        let encoded = self.stack.forward(x, None);
-
         let special = self.special_tokens();
-        let front = encoded.clone().narrow(1, 0, special);
-        let tokens = self.mask_token.val().expand([batch, mask.masked(), width]);
-        let restored = Tensor::cat(vec![encoded.narrow(1, special, visible), tokens], 1)
-            .reshape([batch * patches, width])
-            .select(0, mask.restore_rows(&device))
-            .reshape([batch, patches, width]);
         // Visible patches carry their position already.
-        let restored = restored + positions * mask.weights(&device);
-        Tensor::cat(vec![front, restored], 1)
+        let places = positions * mask.weights(&device);
+        let restore = |encoded: Tensor<3>| {
+            let front = encoded.clone().narrow(1, 0, special);
+            let tokens = self.mask_token.val().expand([batch, mask.masked(), width]);
+            let restored = Tensor::cat(vec![encoded.narrow(1, special, visible), tokens], 1)
+                .reshape([batch * patches, width])
+                .select(0, mask.restore_rows(&device))
+                .reshape([batch, patches, width]);
+            Tensor::cat(vec![front, restored + places.clone()], 1)
+        };
+        self.stack.levels(x, None, count).into_iter().map(restore).collect()
     }
 
     /// Puts the class token, and the distillation token, in front of the patches.

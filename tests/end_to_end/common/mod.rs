@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 /// Makes the recipe `quick` tiny: 9 patches, width 32, one layer of each kind.
-const TINY: [&str; 15] = [
+pub const TINY: [&str; 15] = [
     "model.vision.image_size=24",
     "model.vision.patch_size=8",
     "model.vision.transformer.width=32",

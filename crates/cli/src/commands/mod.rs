@@ -1,11 +1,13 @@
 //! One file per command: its arguments and what it does with them.
 
+pub mod ablate;
 pub mod data;
 pub mod doctor;
 pub mod embed;
 pub mod eval;
 pub mod export;
 pub mod import;
+pub mod inspect;
 pub mod search;
 pub mod source;
 pub mod study;

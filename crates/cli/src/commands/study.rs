@@ -61,14 +61,26 @@ fn one_seed(args: &Args, seed: u64) -> Result<Vec<TaskResult>> {
         None => train(&run, &args.recipe, None, &settings)?,
     }
     for recipe in &args.tasks {
-        let folder = RunDir::open(&run)?.tasks().join(recipe);
+        let folder = task_folder(&run, recipe)?;
         train(&folder, recipe, Some(&run), &["--seed", &seed])?;
     }
-    let json = run.join("tasks.json");
+    evaluated(&run, "all")
+}
+
+/// Where the fine-tuning recipe `recipe`, a name or a file, runs from `run`.
+pub(super) fn task_folder(run: &Path, recipe: &str) -> Result<PathBuf> {
+    let name = Path::new(recipe).file_stem().with_context(|| format!("recipe {recipe}"))?;
+    Ok(RunDir::open(run)?.tasks().join(name))
+}
+
+/// What `weft eval --task` found of a run: as it was kept there, or found now.
+pub(super) fn evaluated(run: &Path, task: &str) -> Result<Vec<TaskResult>> {
+    let name = if task == "all" { "tasks".to_string() } else { format!("tasks-{task}") };
+    let json = run.join(format!("{name}.json"));
     if !json.exists() {
         let mut command = weft("eval")?;
-        command.args(["--task", "all", "--checkpoint"]).arg(&run).arg("--json").arg(&json);
-        command.arg("--html").arg(run.join("tasks.html"));
+        command.args(["--task", task, "--checkpoint"]).arg(run).arg("--json").arg(&json);
+        command.arg("--html").arg(run.join(format!("{name}.html")));
         succeed(command)?;
     }
     let text = std::fs::read_to_string(&json).with_context(|| json.display().to_string())?;
@@ -76,7 +88,12 @@ fn one_seed(args: &Args, seed: u64) -> Result<Vec<TaskResult>> {
 }
 
 /// A run in `folder`: nothing where it is finished, the rest of one that was interrupted, or all.
-fn train(folder: &Path, recipe: &str, from: Option<&Path>, settings: &[&str]) -> Result<()> {
+pub(super) fn train(
+    folder: &Path,
+    recipe: &str,
+    from: Option<&Path>,
+    settings: &[&str],
+) -> Result<()> {
     if folder.join("summary.json").exists() {
         return Ok(());
     }

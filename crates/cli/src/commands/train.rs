@@ -7,6 +7,7 @@ use anyhow::Result;
 use weft_train::checkpoint::Checkpoint;
 use weft_train::fine_tune::fine_tune;
 use weft_train::interrupt::Interrupt;
+use weft_train::plan::{Plan, described};
 use weft_train::trainer::minutes;
 use weft_train::{Outcome, Recipe, Trainer};
 
@@ -42,12 +43,21 @@ pub struct Args {
     set: Vec<String>,
     #[command(flatten)]
     data: DataArgs,
+    /// Say what the recipe would cost, parameters, operations and memory, and train nothing.
+    #[arg(long, conflicts_with = "resume")]
+    dry_run: bool,
     /// What computes.
     #[arg(long, value_enum, default_value_t = Backend::Cpu)]
     backend: Backend,
 }
 
 pub fn run(args: Args) -> Result<ExitCode> {
+    if args.dry_run {
+        let recipe = recipe(&args)?;
+        let plan = Plan::new(&recipe, recipe.vocab_size()?, &args.backend.device()?)?;
+        print!("{}", described(&plan, &recipe));
+        return Ok(ExitCode::SUCCESS);
+    }
     let interrupt = Interrupt::listen()?;
     let trainer = match &args.resume {
         Some(path) => Trainer::resume(path, &args.backend.device()?)?,
@@ -77,7 +87,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
     }
 }
 
-fn begin(args: &Args) -> Result<Trainer> {
+/// The recipe with what the arguments say.
+fn recipe(args: &Args) -> Result<Recipe> {
     let recipe = match &args.from {
         Some(checkpoint) => fine_tune(&args.recipe, checkpoint)?,
         None => Recipe::open(&args.recipe)?,
@@ -91,6 +102,11 @@ fn begin(args: &Args) -> Result<Trainer> {
     }
     recipe.data = args.data.apply(&recipe.data);
     recipe.validate()?;
+    Ok(recipe)
+}
+
+fn begin(args: &Args) -> Result<Trainer> {
+    let recipe = recipe(args)?;
     let out = match (&args.out, &args.from) {
         (Some(out), _) => out.clone(),
         (None, Some(from)) => Checkpoint::locate(from)?.0.tasks().join(&recipe.name),

@@ -41,6 +41,9 @@ pub use tasks::questions::questions;
 /// The name by which the data set is asked for.
 pub const NAME: &str = "scenes";
 
+/// What the data set is made of, and a checksum of it.
+pub const MANIFEST: &str = include_str!("../../../../datasets/scenes.toml");
+
 /// Smallest and largest side of a picture, in pixels.
 const SIZES: [u32; 2] = [32, 1024];
 
@@ -60,11 +63,22 @@ pub struct ScenesConfig {
     pub test: usize,
     /// A folder of pictures with alpha, each named by its noun, in place of the emoji.
     pub sprites: Option<PathBuf>,
+    /// How many of the sprites there are scenes of; without it all. Fewer are easier to tell apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kinds: Option<usize>,
 }
 
 impl Default for ScenesConfig {
     fn default() -> Self {
-        ScenesConfig { seed: 0, size: 128, train: 20_000, val: 500, test: 500, sprites: None }
+        ScenesConfig {
+            seed: 0,
+            size: 128,
+            train: 20_000,
+            val: 500,
+            test: 500,
+            sprites: None,
+            kinds: None,
+        }
     }
 }
 
@@ -109,6 +123,10 @@ impl Scenes {
         let sprites = match &config.sprites {
             Some(folder) => sprites::from_folder(folder)?,
             None => sprites::built_in()?,
+        };
+        let sprites = match config.kinds {
+            Some(kinds) => sprites::some_of(sprites, kinds, config.seed)?,
+            None => sprites,
         };
         let stage = Stage::new(&sprites, config.size);
         let lexicon = Lexicon::new(sprites, config.seed);

@@ -3,11 +3,13 @@
 use std::path::Path;
 
 use image::RgbaImage;
+use rand::seq::SliceRandom;
 use rayon::prelude::*;
 use twemoji_assets::png::PngTwemojiAsset;
 
 use super::grammar::words::plural;
 use crate::error::DataError;
+use crate::random::addressed;
 
 /// Fewer leave too little to hold out.
 pub const FEWEST: usize = 12;
@@ -247,4 +249,23 @@ fn named(name: &str) -> Sprite {
         has_top: true,
         picture: RgbaImage::new(1, 1),
     }
+}
+
+/// `kinds` of the sprites, chosen by the seed, in their order.
+pub(crate) fn some_of(
+    sprites: Vec<Sprite>,
+    kinds: usize,
+    seed: u64,
+) -> Result<Vec<Sprite>, DataError> {
+    if !(FEWEST..=sprites.len()).contains(&kinds) {
+        return Err(DataError::Config(format!(
+            "data.scenes.kinds is {kinds}; expected {FEWEST} to {}, the number of sprites",
+            sprites.len()
+        )));
+    }
+    let mut order: Vec<usize> = (0..sprites.len()).collect();
+    order.shuffle(&mut addressed(seed, 0, "", "scenes: kinds"));
+    order.truncate(kinds);
+    let chosen = |at: &usize| order.contains(at);
+    Ok(sprites.into_iter().enumerate().filter(|(at, _)| chosen(at)).map(|(_, it)| it).collect())
 }

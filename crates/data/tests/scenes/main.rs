@@ -4,6 +4,7 @@
 mod agreement;
 mod balance;
 mod evaluator;
+mod manifest;
 mod pictures;
 mod source;
 mod splits;

@@ -109,6 +109,25 @@ fn folders_that_do_not_serve_are_refused_by_name() {
     names(error(folder.path()), &["lamp 2.png", "noun"]);
     let size = ScenesConfig { size: 3, ..small(0) };
     names(open(&size).unwrap_err().to_string(), &["scenes.size", "3"]);
+    for kinds in [3, 4000] {
+        let kinds = ScenesConfig { kinds: Some(kinds), ..small(0) };
+        names(open(&kinds).unwrap_err().to_string(), &["scenes.kinds", "12 to"]);
+    }
+}
+
+#[test]
+fn fewer_kinds_are_some_of_all_and_depend_on_the_seed() {
+    let named = |kinds, seed| -> Vec<String> {
+        let scenes = Scenes::new(&ScenesConfig { kinds, ..small(seed) }).unwrap();
+        scenes.lexicon.sprites.iter().map(|sprite| sprite.name.clone()).collect()
+    };
+    let (all, some) = (named(None, 0), named(Some(24), 0));
+    assert_eq!(some.len(), 24);
+    assert!(some.iter().all(|name| all.contains(name)));
+    assert_eq!(some, named(Some(24), 0));
+    assert_ne!(some, named(Some(24), 1));
+    let scenes = Scenes::new(&ScenesConfig { kinds: Some(24), ..small(0) }).unwrap();
+    assert_eq!(scenes.lexicon.held_out().len(), 4);
 }
 
 /// The shards of `split`, read back.

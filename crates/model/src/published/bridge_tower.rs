@@ -2,7 +2,9 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
-use weft_fusion::{BridgeKind, CoAttentionConfig, CoAttentionFusion, Streams};
+use weft_fusion::{
+    CoAttentionConfig, CoAttentionFusion, ConnectionConfig, ConnectionKind, Streams,
+};
 use weft_kernels::{cross_entropy, l2_normalize};
 use weft_nn::index::indices;
 use weft_nn::init::{linear, normal};
@@ -104,7 +106,7 @@ impl Sizes {
         }
         let depth = config.number("num_hidden_layers", 6)?;
         let fusion = CoAttentionConfig {
-            bridge: if bridged { Some(bridge(config)?) } else { None },
+            connection: if bridged { bridge(config)? } else { ConnectionConfig::default() },
             share_projections: config.flag("share_cross_modal_transformer_layers", true)?,
             norm_epsilon: config.float("layer_norm_eps", 1e-5)?,
             transformer: TransformerConfig {
@@ -151,15 +153,15 @@ fn vision(config: &Config) -> Result<VitConfig, PublishedError> {
     Ok(sizes)
 }
 
-fn bridge(config: &Config) -> Result<BridgeKind, PublishedError> {
+fn bridge(config: &Config) -> Result<ConnectionConfig, PublishedError> {
     const SHARED: &str = "share_link_tower_layers";
     if config.flag(SHARED, false)? {
         return Err(config.wrong(SHARED, "not supported, nor by the reference's forward pass"));
     }
     match config.text("link_tower_type", "add")?.as_str() {
-        "add" => Ok(BridgeKind::Add),
-        "scaled_add" => Ok(BridgeKind::ScaledAdd),
-        "interpolate" => Ok(BridgeKind::Interpolate),
+        "add" => Ok(ConnectionConfig::new(ConnectionKind::Add)),
+        "scaled_add" => Ok(ConnectionConfig::new(ConnectionKind::ScaledAdd)),
+        "interpolate" => Ok(ConnectionConfig::new(ConnectionKind::Interpolate)),
         other => Err(config.wrong("link_tower_type", format!("unknown: {other}"))),
     }
 }
@@ -204,20 +206,22 @@ fn fusion_names(sizes: &CoAttentionConfig, checkpoint: &Checkpoint) -> Names {
             cross_attention(&mut names, &theirs, &ours);
         }
         names.linear(&format!("{theirs}_pooler.dense"), &format!("{stream}_pooler.dense"), true);
-        let Some(kind) = sizes.bridge else {
+        if !sizes.connection.is_bridge() {
             continue;
-        };
+        }
         names.norm(&format!("{theirs}_layernorm"), &format!("{stream}_norm"));
         for layer in 0..sizes.transformer.depth - 1 {
             let (theirs, ours) =
-                (format!("{theirs}_link_tower.{layer}"), format!("{stream}_bridges.{layer}"));
+                (format!("{theirs}_link_tower.{layer}"), format!("{stream}_links.bridges.{layer}"));
             let weight = format!("{ours}.weight");
-            match kind {
-                BridgeKind::Add => {}
-                BridgeKind::ScaledAdd => {
+            match sizes.connection.kind {
+                ConnectionKind::ScaledAdd => {
                     names.reshaped(&format!("{theirs}.scaled_factor"), &weight, &[]);
                 }
-                BridgeKind::Interpolate => names.reshaped(&format!("{theirs}.beta"), &weight, &[]),
+                ConnectionKind::Interpolate => {
+                    names.reshaped(&format!("{theirs}.beta"), &weight, &[]);
+                }
+                _ => {}
             }
             names.norm(&format!("{theirs}.LayerNorm"), &format!("{ours}.norm"));
         }

@@ -116,16 +116,17 @@ fn resample_positions(
 /// What starts from a published text encoder.
 pub struct StartedText {
     pub text: TextEncoder,
-    pub fusion: JointFusion,
+    /// Where one was given.
+    pub fusion: Option<JointFusion>,
     pub coverage: Coverage,
     /// Where the fusion encoder starts: at which of their layers, or why it starts anew.
     pub fusion_from: Result<usize, String>,
 }
 
 /// `text` with the embeddings and the first layers of the published text encoder in `folder` (BERT,
-/// RoBERTa, XLM-R), and `fusion` with its last layers, as ALBEF and MAMO start from BERT. The fusion
-/// encoder starts anew where there are not enough layers for both, or its blocks compute something
-/// else.
+/// RoBERTa, XLM-R), and the joint fusion encoder with its last layers, as ALBEF and MAMO start from
+/// BERT. It starts anew where there are not enough layers for both, or its blocks compute something
+/// else; other fusion encoders start anew.
 ///
 /// # Errors
 ///
@@ -133,7 +134,7 @@ pub struct StartedText {
 /// vocabulary is another, or a tensor is missing.
 pub fn start_text(
     (text, sizes): (TextEncoder, &TextEncoderConfig),
-    (fusion, fusion_sizes): (JointFusion, &JointFusionConfig),
+    joint: Option<(JointFusion, JointFusionConfig)>,
     vocab_size: usize,
     folder: &Path,
     device: &Device,
@@ -144,7 +145,10 @@ pub fn start_text(
 
     let weights = Weights::open(folder)?;
     let checkpoint = Checkpoint::new(&weights, &text::DIALECT, text::PROBE);
-    let fusion_from = fusion_start(sizes, fusion_sizes, &theirs.encoder.transformer);
+    let fusion_from = match &joint {
+        Some((_, fusion)) => fusion_start(sizes, fusion, &theirs.encoder.transformer),
+        None => Err("it is not of one stream".into()),
+    };
     if fusion_from.is_err() {
         // The layers behind the text encoder's are then of no use.
         theirs.encoder.transformer.depth = sizes.transformer.depth;
@@ -172,7 +176,7 @@ pub fn start_text(
     cut(&mut of_text, "embeddings.token_type", sizes.token_types, "segment types", &mut coverage);
     Ok(StartedText {
         text: parameters::assign(text, of_text),
-        fusion: parameters::assign(fusion, of_fusion),
+        fusion: joint.map(|(fusion, _)| parameters::assign(fusion, of_fusion)),
         coverage,
         fusion_from,
     })

@@ -1,7 +1,7 @@
 //! A model and a batch small enough for finite differences.
 
 use burn::tensor::{Device, Tensor};
-use weft_fusion::JointFusionConfig;
+use weft_fusion::{ConnectionConfig, FusionConfig, FusionKind};
 use weft_model::{Backbone, Model, ModelConfig, TaskHeadConfig, momentum};
 use weft_nn::{NormPosition, TransformerConfig};
 use weft_objectives::PairBatch;
@@ -32,17 +32,31 @@ pub fn config(mask_mode: MaskMode) -> ModelConfig {
             ..VitConfig::new(SIZE, 4, transformer(8, NormPosition::Pre))
         },
         text: TextEncoderConfig::new(TOKENS, transformer(10, NormPosition::Post)),
-        fusion: JointFusionConfig {
-            class_token: Default::default(),
-            transformer: transformer(12, NormPosition::Pre),
-        },
+        fusion: FusionConfig::joint(transformer(12, NormPosition::Pre)),
         task: None,
     }
 }
 
 /// An online model and a momentum twin that has drifted from it.
 pub fn models(mask_mode: MaskMode, device: &Device) -> (Model, Backbone) {
-    let config = config(mask_mode);
+    models_of(&config(mask_mode), device)
+}
+
+/// As [`models`], with a co-attention encoder of two layers over encoders of two.
+#[allow(dead_code)]
+pub fn co_attention_models(connection: ConnectionConfig, device: &Device) -> (Model, Backbone) {
+    let mut config = config(MaskMode::Drop);
+    config.vision.transformer.depth = 2;
+    config.text.transformer.depth = 2;
+    config.fusion = FusionConfig {
+        kind: FusionKind::CoAttention,
+        connection: Some(connection),
+        ..FusionConfig::joint(TransformerConfig::new(12, 2, 2, NormPosition::Post))
+    };
+    models_of(&config, device)
+}
+
+fn models_of(config: &ModelConfig, device: &Device) -> (Model, Backbone) {
     let model = config.init(VOCABULARY, 1, &device.clone().autodiff()).unwrap();
     let other = config.init(VOCABULARY, 2, &device.clone().autodiff()).unwrap();
     let twin = momentum::update(momentum::twin(&other.backbone), &model.backbone, 0.5);

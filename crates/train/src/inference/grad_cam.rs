@@ -58,7 +58,7 @@ impl Inference {
 
     /// Layers of the fusion encoder.
     pub fn fusion_depth(&self) -> usize {
-        self.model.backbone.fusion.stack.blocks.len()
+        self.model.backbone.fusion_depth()
     }
 
     fn check_layer(&self, layer: usize) -> Result<()> {
@@ -78,9 +78,9 @@ impl Inference {
         let (image, text): (Vec<usize>, Vec<usize>) = pairs.iter().copied().unzip();
         let (image, text) = (indices(image, &self.device), indices(text, &self.device));
         let padding = texts.padding.clone().select(0, text.clone());
-        let cam = self.model.backbone.fusion.grad_cam(
-            images.features.clone().select(0, image),
-            texts.features.clone().select(0, text),
+        let cam = self.model.backbone.grad_cam(
+            &images.features.select(&image),
+            &texts.features.select(&text),
             &AttentionMask::from_bias(padding.clone()),
             layer,
             score,

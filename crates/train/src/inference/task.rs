@@ -104,12 +104,12 @@ impl Inference {
         let size = self.pipeline.preprocess.size;
         let pixels = TensorData::new(pictures.pixels, [pictures.count, 3, size, size]);
         let backbone = &self.model.backbone;
-        let images = backbone.vision.forward(Tensor::from_data(pixels, &self.device));
+        let images = backbone.encode_images(Tensor::from_data(pixels, &self.device), None);
         let texts = self.texts(texts)?;
         let padding = AttentionMask::from_bias(texts.padding);
         let fuse = |places: Vec<usize>| {
-            let images = images.clone().select(0, indices(places, &self.device));
-            backbone.fusion.forward(images, texts.features.clone(), &padding).class
+            let images = images.select(&indices(places, &self.device));
+            backbone.fuse(&images, &texts.features, &padding).class
         };
         let output = self.model.task_output(places.into_iter().map(fuse).collect());
         let output = match self.recipe.task() {

@@ -1,0 +1,62 @@
+//! What a fusion encoder makes of pairs, and what it is given.
+
+use burn::tensor::{Int, Tensor};
+
+/// The fused representation of a batch of pairs.
+#[derive(Debug, Clone)]
+pub struct Fused {
+    /// `[batch, class_width]`
+    pub class: Tensor<2>,
+    /// `[batch, patches, width]`
+    pub image: Tensor<3>,
+    /// `[batch, tokens, width]`
+    pub text: Tensor<3>,
+}
+
+/// The upper layers of a uni-modal encoder, the lowest first: as many as the fusion encoder reads.
+#[derive(Debug, Clone)]
+pub struct Levels {
+    /// Each `[batch, tokens, width]`.
+    layers: Vec<Tensor<3>>,
+}
+
+impl Levels {
+    /// # Panics
+    ///
+    /// Without a layer.
+    pub fn new(layers: Vec<Tensor<3>>) -> Self {
+        assert!(!layers.is_empty(), "an encoder has an output");
+        Self { layers }
+    }
+
+    /// The encoder's output, `[batch, tokens, width]`.
+    pub fn output(&self) -> Tensor<3> {
+        self.layers[self.layers.len() - 1].clone()
+    }
+
+    pub fn layers(&self) -> &[Tensor<3>] {
+        &self.layers
+    }
+
+    /// The same layers of the examples `rows`.
+    pub fn select(&self, rows: &Tensor<1, Int>) -> Self {
+        self.map(|layer| layer.select(0, rows.clone()))
+    }
+
+    /// The examples of `parts` behind one another.
+    ///
+    /// # Panics
+    ///
+    /// Without parts, or where they have not as many layers.
+    pub fn cat(parts: Vec<Self>) -> Self {
+        let count = parts[0].layers.len();
+        let layer =
+            |at: usize| Tensor::cat(parts.iter().map(|part| part.layers[at].clone()).collect(), 0);
+        Self { layers: (0..count).map(layer).collect() }
+    }
+
+    /// Each layer changed by `f`.
+    pub fn map(&self, f: impl Fn(Tensor<3>) -> Tensor<3>) -> Self {
+        Self { layers: self.layers.iter().cloned().map(f).collect() }
+    }
+}

@@ -1,0 +1,131 @@
+//! The connections of one stream of a co-attention encoder.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use weft_nn::{LayerNormConfig, Memory};
+
+use crate::attend::{Attend, Watch};
+use crate::bridge::Bridge;
+use crate::connection::{ConnectionConfig, ConnectionKind, Sources};
+use crate::gate::CrossLayerGate;
+use crate::level_concat::LevelConcat;
+use crate::level_sum::LevelSum;
+use crate::manager::{Manager, Other};
+use crate::mixture::Reading;
+
+/// One connection for each layer, all of one kind; of bridges none for the first layer.
+#[derive(Module, Debug)]
+pub struct Links {
+    pub bridges: Vec<Bridge>,
+    pub managers: Vec<Manager>,
+    pub gates: Vec<CrossLayerGate>,
+    pub sums: Vec<LevelSum>,
+    pub concats: Vec<LevelConcat>,
+    #[module(skip)]
+    sources: Sources,
+}
+
+/// A layer, and the levels of one modality that there are before it.
+pub(crate) struct Place<'a> {
+    pub layer: usize,
+    /// The uni-modal encoder's layers, projected.
+    pub levels: &'a [Tensor<3>],
+    /// What went into each layer of the fusion encoder up to this one.
+    pub states: &'a [Tensor<3>],
+}
+
+impl Links {
+    /// Of the text stream, or of the image stream, of `depth` layers.
+    pub(crate) fn new(
+        config: &ConnectionConfig,
+        text: bool,
+        depth: usize,
+        norm: &LayerNormConfig,
+        device: &Device,
+    ) -> Self {
+        use ConnectionKind as K;
+        let (sources, granularity) = (config.sources(), config.granularity());
+        // The fusion encoder's states before a layer: what goes into each up to this one.
+        let levels = |layer: usize| match sources {
+            Sources::Encoders => depth,
+            Sources::Fusion => layer + 1,
+            Sources::Both => depth + layer + 1,
+        };
+        let kind = if config.serves(text) { config.kind } else { K::None };
+        let layers = |wanted: bool| if wanted { 0..depth } else { 0..0 };
+        Self {
+            bridges: layers(matches!(kind, K::Add | K::ScaledAdd | K::Interpolate))
+                .skip(1)
+                .map(|_| Bridge::new(kind, norm, device))
+                .collect(),
+            managers: layers(matches!(kind, K::Static | K::Managers))
+                .map(|layer| Manager::new(config, levels(layer), layer == 0, norm, device))
+                .collect(),
+            gates: layers(kind == K::Gate)
+                .map(|layer| CrossLayerGate::new(granularity, levels(layer), norm, device))
+                .collect(),
+            sums: layers(kind == K::Sum)
+                .map(|layer| LevelSum::new(granularity, levels(layer), norm, device))
+                .collect(),
+            concats: layers(kind == K::Concat)
+                .map(|layer| LevelConcat::new(levels(layer), norm, device))
+                .collect(),
+            sources,
+        }
+    }
+
+    /// What goes into a layer, where it is not the state before it, from the stream's own levels.
+    pub(crate) fn enter(
+        &self,
+        own: &Place,
+        state: Option<Tensor<3>>,
+        other: &Other,
+        visible: Option<&Tensor<3>>,
+    ) -> Option<(Tensor<3>, Option<Reading>)> {
+        if let Some(manager) = self.managers.get(own.layer) {
+            let (input, reading) = manager.forward(&self.chosen_from(own), state, other, visible);
+            return Some((input, Some(reading)));
+        }
+        let bridge = self.bridges.get(own.layer.checked_sub(1)?)?;
+        Some((bridge.forward(own.levels[own.layer].clone(), state?), None))
+    }
+
+    /// What is added behind self-attention, from the other stream's levels.
+    pub(crate) fn cross(
+        &self,
+        attend: &mut Attend,
+        others: &Place,
+        s: Tensor<3>,
+        memory: &Memory,
+        visible: [Option<&Tensor<3>>; 2],
+    ) -> (Tensor<3>, Option<Reading>) {
+        let layer = others.layer;
+        let levels = self.chosen_from(others);
+        if let Some(gate) = self.gates.get(layer) {
+            let (output, reading) = gate.forward(attend, s, memory, &levels, visible);
+            return (output, Some(reading));
+        }
+        if let Some(sum) = self.sums.get(layer) {
+            let (output, reading) = sum.forward(attend, s, memory, &levels, visible);
+            return (output, Some(reading));
+        }
+        match self.concats.get(layer) {
+            Some(concat) => (concat.forward(attend, s, memory, &levels), None),
+            None => (attend.to(s, memory.tokens.clone(), memory.mask.as_ref()), None),
+        }
+    }
+
+    /// What a connection that chooses by attention itself chose in `layer`.
+    pub(crate) fn attended(&self, layer: usize, watch: Watch) -> Option<Reading> {
+        Some(self.concats.get(layer)?.reading(watch.weights?))
+    }
+
+    /// The levels that the connection chooses from.
+    fn chosen_from(&self, place: &Place) -> Vec<Tensor<3>> {
+        match self.sources {
+            Sources::Encoders => place.levels.to_vec(),
+            Sources::Fusion => place.states.to_vec(),
+            Sources::Both => [place.levels, place.states].concat(),
+        }
+    }
+}

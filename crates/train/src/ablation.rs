@@ -1,0 +1,156 @@
+//! Grids of recipes: which variants of a recipe are compared, and by what.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::Deserialize;
+use weft_eval::MetricName;
+
+use crate::recipe::Recipe;
+
+/// The grids that come with weft.
+const BUILT_IN: [(&str, &str); 2] = [
+    ("mamo-objectives", include_str!("../recipes/ablations/mamo-objectives.toml")),
+    ("unimo3-connections", include_str!("../recipes/ablations/unimo3-connections.toml")),
+];
+
+/// Variants of a recipe, each run with the same seeds.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ablation {
+    pub name: String,
+    /// What all variants pre-train, but for what they set.
+    pub recipe: String,
+    pub seeds: Vec<u64>,
+    /// Fine-tuning recipes that start from each pre-trained model.
+    #[serde(default)]
+    pub tasks: Vec<String>,
+    /// What of the pre-trained models is evaluated, as `weft eval --task` names it; fine-tuned ones are
+    /// evaluated on their own task.
+    pub evaluate: Vec<String>,
+    /// The columns of the table, in order.
+    pub metrics: Vec<MetricName>,
+    /// The rows; differences are taken from the first.
+    pub variants: Vec<Variant>,
+}
+
+/// One row.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Variant {
+    pub name: String,
+    /// Keys of the recipe, as in `model.fusion.transformer.depth=2`.
+    pub set: Vec<String>,
+}
+
+impl Ablation {
+    /// The grid `name`: one that comes with weft, or the path of a TOML file.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or a variant makes no recipe.
+    pub fn open(name: &str) -> Result<Self> {
+        let built_in = BUILT_IN.iter().find(|(built_in, _)| *built_in == name);
+        let text = match built_in {
+            Some((_, text)) => text.to_string(),
+            None if Path::new(name).exists() => {
+                std::fs::read_to_string(name).with_context(|| name.to_string())?
+            }
+            None => {
+                let names: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
+                bail!("no ablation {name}: neither a file nor one of {}", names.join(", "));
+            }
+        };
+        let ablation: Self = toml::from_str(&text).with_context(|| format!("ablation {name}"))?;
+        ablation.check().with_context(|| format!("ablation {name}"))?;
+        Ok(ablation)
+    }
+
+    fn check(&self) -> Result<()> {
+        ensure!(!self.variants.is_empty(), "variants: at least one is needed");
+        ensure!(!self.seeds.is_empty(), "seeds: at least one is needed");
+        for (at, variant) in self.variants.iter().enumerate() {
+            let folder = variant.folder();
+            let twice = self.variants[..at].iter().any(|other| other.folder() == folder);
+            ensure!(
+                !twice && !folder.is_empty(),
+                "variants: {:?} needs a name of its own",
+                variant.name
+            );
+            self.recipe_of(variant)?;
+        }
+        Ok(())
+    }
+
+    /// The recipe of a variant.
+    ///
+    /// # Errors
+    ///
+    /// When the base is unknown, or a key does not exist or has an impossible value.
+    pub fn recipe_of(&self, variant: &Variant) -> Result<Recipe> {
+        let recipe = Recipe::open(&self.recipe)?.with(&variant.set);
+        let recipe = recipe.with_context(|| format!("variant {:?}", variant.name))?;
+        recipe.validate().with_context(|| format!("variant {:?}", variant.name))?;
+        Ok(recipe)
+    }
+}
+
+impl Variant {
+    /// The name, fit for a folder.
+    pub fn folder(&self) -> String {
+        let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { ' ' };
+        let words: String = self.name.chars().map(plain).collect();
+        words.split_whitespace().collect::<Vec<_>>().join("-")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::module::Module;
+    use burn::tensor::Device;
+
+    use super::*;
+
+    #[test]
+    fn every_built_in_can_be_run() {
+        for (name, _) in BUILT_IN {
+            let ablation = Ablation::open(name).unwrap();
+            assert_eq!(ablation.name, name);
+            assert!(ablation.seeds.len() >= 3);
+            assert!(!ablation.metrics.is_empty());
+        }
+    }
+
+    #[test]
+    fn connections_are_compared_at_equal_parameters() {
+        let ablation = Ablation::open("unimo3-connections").unwrap();
+        let counts: Vec<usize> = ablation
+            .variants
+            .iter()
+            .map(|variant| {
+                let recipe = ablation.recipe_of(variant).unwrap();
+                let model = recipe.model.blank(recipe.tokenizer.vocab_size, &Device::flex());
+                model.unwrap().num_params()
+            })
+            .collect();
+        let (least, most) = (counts.iter().min().unwrap(), counts.iter().max().unwrap());
+        assert!(*most as f64 <= 1.01 * *least as f64, "{counts:?}");
+    }
+
+    #[test]
+    fn what_cannot_be_run_is_named() {
+        let of = |text: &str| -> Result<Ablation> {
+            let ablation: Ablation = toml::from_str(text)?;
+            ablation.check()?;
+            Ok(ablation)
+        };
+        let head = "name=\"x\"\nrecipe=\"quick\"\nseeds=[0]\nevaluate=[]\nmetrics=[]\n";
+        let error =
+            of(&format!("{head}[[variants]]\nname=\"a\"\nset=[\"train.step=1\"]")).unwrap_err();
+        assert!(format!("{error:#}").contains("steps"), "{error:#}");
+        let twice = "[[variants]]\nname=\"+ A\"\nset=[]\n[[variants]]\nname=\"a\"\nset=[]\n";
+        let error = of(&format!("{head}{twice}")).unwrap_err();
+        assert!(format!("{error:#}").contains("name of its own"), "{error:#}");
+        assert!(Ablation::open("nothing").unwrap_err().to_string().contains("mamo-objectives"));
+    }
+}

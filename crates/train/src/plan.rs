@@ -1,0 +1,215 @@
+//! What a recipe will cost, told before anything is allocated.
+
+use std::fmt::Write;
+
+use anyhow::Result;
+use burn::module::Module;
+use burn::tensor::Device;
+use weft_data::preprocess::Preprocess;
+use weft_fusion::FusionKind;
+use weft_nn::TransformerConfig;
+use weft_objectives::Pass;
+
+use crate::recipe::Recipe;
+
+/// Parameters, operations and memory of a recipe.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// Name and number of parameters of each part.
+    pub parameters: Vec<(&'static str, usize)>,
+    /// Multiplications and additions of one pair in each pass, forward.
+    pub passes: Vec<(Pass, f64)>,
+    /// Of one pair, forward.
+    pub forward: f64,
+    /// Of one pair, forward and backward; a pass with a gradient costs three times its forward.
+    pub training: f64,
+    /// Weights, gradients, both moments and the momentum twin, in bytes.
+    pub state_bytes: f64,
+    /// What a batch keeps for its backward pass, in bytes; an estimate.
+    pub activation_bytes: f64,
+    /// The same where only what goes into each block is kept, and one block at a time made anew.
+    pub checkpointed_bytes: f64,
+    pub steps: u64,
+    pub batch: usize,
+    pub accumulate: usize,
+}
+
+/// Bytes of a number.
+const FLOAT: f64 = 4.0;
+
+/// What one pass of one pair costs.
+#[derive(Debug, Clone, Copy, Default)]
+struct Cost {
+    operations: f64,
+    /// Numbers kept for the backward pass.
+    kept: f64,
+    /// Numbers kept where blocks are made anew.
+    checkpointed: f64,
+}
+
+impl Cost {
+    fn times(self, factor: f64) -> Self {
+        Self {
+            operations: self.operations * factor,
+            kept: self.kept * factor,
+            checkpointed: self.checkpointed * factor,
+        }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self {
+            operations: self.operations + other.operations,
+            kept: self.kept + other.kept,
+            checkpointed: self.checkpointed + other.checkpointed,
+        }
+    }
+}
+
+impl Plan {
+    /// The plan of `recipe` with a vocabulary of `vocab_size`. `device` names a backend; nothing is
+    /// allocated on it.
+    ///
+    /// # Errors
+    ///
+    /// When no model of these sizes can exist.
+    pub fn new(recipe: &Recipe, vocab_size: usize, device: &Device) -> Result<Self> {
+        let model = recipe.model.blank(vocab_size, device)?;
+        let backbone = &model.backbone;
+        let fusion = backbone.fusion.num_params() + backbone.co_attention.num_params();
+        let parameters = vec![
+            ("image encoder", backbone.vision.num_params()),
+            ("text encoder", backbone.text.num_params()),
+            ("fusion encoder", fusion),
+            (
+                "projections",
+                backbone.image_projection.num_params() + backbone.text_projection.num_params(),
+            ),
+            ("heads", model.heads.num_params() + model.temperature.num_params()),
+        ];
+        let twin: usize = parameters[..4].iter().map(|(_, count)| count).sum();
+        let all: usize = parameters.iter().map(|(_, count)| count).sum();
+
+        let pictures = recipe.model.task.map_or(1, |task| task.pictures);
+        let passes = recipe.objectives.passes(pictures);
+        let cost = |pass: &Pass| pass_cost(recipe, *pass);
+        let learning = passes.iter().filter(|pass| has_gradient(**pass)).map(cost);
+        let learning = learning.fold(Cost::default(), Cost::plus);
+        let forward: f64 = passes.iter().map(|pass| cost(pass).operations).sum();
+        let batch = recipe.train.batch_size;
+        Ok(Self {
+            parameters,
+            passes: passes.iter().map(|pass| (*pass, cost(pass).operations)).collect(),
+            forward,
+            training: forward + 2.0 * learning.operations,
+            state_bytes: (4 * all + twin) as f64 * FLOAT,
+            activation_bytes: learning.kept * batch as f64 * FLOAT,
+            checkpointed_bytes: learning.checkpointed * batch as f64 * FLOAT,
+            steps: recipe.train.steps,
+            batch,
+            accumulate: recipe.train.accumulate,
+        })
+    }
+}
+
+fn has_gradient(pass: Pass) -> bool {
+    !matches!(pass, Pass::MomentumImage | Pass::MomentumText | Pass::MomentumFused)
+}
+
+fn pass_cost(recipe: &Recipe, pass: Pass) -> Cost {
+    let model = &recipe.model;
+    let (patches, words) = (model.vision.grid().patches(), model.text.max_tokens);
+    let image = || {
+        let pixels = 3 * model.vision.patch_size * model.vision.patch_size;
+        let width = model.vision.transformer.width;
+        let tokens = model.vision.special_tokens() + patches;
+        let embedding = Cost {
+            operations: 2.0 * (patches * pixels * width) as f64,
+            kept: (patches * pixels) as f64,
+            checkpointed: (patches * pixels) as f64,
+        };
+        embedding.plus(stack(&model.vision.transformer, tokens, None))
+    };
+    let text = || stack(&model.text.transformer, words, None);
+    let fused = || {
+        let transformer = &model.fusion.transformer;
+        match model.fusion.kind {
+            FusionKind::Joint => stack(transformer, 1 + patches + words, None),
+            FusionKind::CoAttention => {
+                let image = model.vision.special_tokens() + patches;
+                stack(transformer, words, Some(image)).plus(stack(transformer, image, Some(words)))
+            }
+        }
+    };
+    match pass {
+        Pass::Image(_) | Pass::OtherImage | Pass::MomentumImage => image(),
+        Pass::Text(_) | Pass::MomentumText => text(),
+        Pass::Fused(..) | Pass::FusedOther | Pass::MomentumFused => fused(),
+        Pass::Negatives => fused().times(2.0),
+    }
+}
+
+/// A stack of blocks over `tokens`, with cross-attention to `memory` tokens where there are some.
+fn stack(config: &TransformerConfig, tokens: usize, memory: Option<usize>) -> Cost {
+    let (t, w, hidden) = (tokens as f64, config.width as f64, config.hidden() as f64);
+    let heads = config.heads as f64;
+    let linear = |tokens: f64, from: f64, to: f64| 2.0 * tokens * from * to;
+    // Queries, keys, values and output; scores and weighted sums.
+    let attention = |keys: f64| Cost {
+        operations: 2.0 * linear(t, w, w) + 2.0 * linear(keys, w, w) + 2.0 * linear(t, keys, w),
+        kept: 3.0 * t * w + 2.0 * keys * w + heads * t * keys,
+        checkpointed: 0.0,
+    };
+    let layers = if config.gated { 3.0 } else { 2.0 };
+    let feed = Cost {
+        operations: layers * linear(t, w, hidden),
+        kept: t * w + layers * t * hidden,
+        checkpointed: 0.0,
+    };
+    // Two norms, what goes into each and what comes out.
+    let norms = Cost { kept: 4.0 * t * w, ..Cost::default() };
+    let block = attention(t).plus(feed).plus(norms);
+    let block = memory.map_or(block, |keys| block.plus(attention(keys as f64)));
+    let depth = config.depth as f64;
+    Cost { checkpointed: depth * t * w + block.kept, ..block.times(depth) }
+}
+
+/// The whole plan, for people.
+pub fn described(plan: &Plan, recipe: &Recipe) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| _ = writeln!(text, "{name:<34} {value}");
+    let Preprocess { size, .. } = recipe.preprocessing();
+    line("recipe", format!("{}, pictures of {size} x {size}", recipe.name));
+    for (name, count) in &plan.parameters {
+        line(&format!("parameters, {name}"), millions(*count));
+    }
+    line("parameters", millions(plan.parameters.iter().map(|(_, count)| count).sum()));
+    for (pass, operations) in &plan.passes {
+        line(&format!("FLOPs of a pair, {pass:?}"), giga(*operations));
+    }
+    line("FLOPs of a pair, forward", giga(plan.forward));
+    line("FLOPs of a pair, training", giga(plan.training));
+    let gib = |bytes: f64| format!("{:.2} GiB", bytes / f64::from(1 << 30));
+    line("memory, weights and optimiser", gib(plan.state_bytes));
+    line("memory, activations (estimate)", gib(plan.activation_bytes));
+    line("  with blocks made anew (estimate)", gib(plan.checkpointed_bytes));
+    line("steps", plan.steps.to_string());
+    line("pairs of a forward pass", plan.batch.to_string());
+    line("effective batch", (plan.batch * plan.accumulate).to_string());
+    line("negatives of a pair (ITC)", (plan.batch - 1).to_string());
+    line(
+        "FLOPs of the run, training",
+        format!(
+            "{:.3e}",
+            plan.training * (plan.batch * plan.accumulate) as f64 * plan.steps as f64
+        ),
+    );
+    text
+}
+
+fn millions(count: usize) -> String {
+    format!("{:.2} M", count as f64 / 1e6)
+}
+
+fn giga(operations: f64) -> String {
+    format!("{:.2} G", operations / 1e9)
+}

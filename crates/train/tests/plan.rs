@@ -1,0 +1,67 @@
+//! What a recipe will cost, against what is published and against the model itself.
+
+use burn::module::Module;
+use burn::tensor::Device;
+use weft_objectives::{ImageView, Pass};
+use weft_train::Recipe;
+use weft_train::plan::{Plan, described};
+
+fn plan(recipe: &Recipe) -> Plan {
+    Plan::new(recipe, recipe.tokenizer.vocab_size, &Device::flex()).unwrap()
+}
+
+fn parameters(plan: &Plan, part: &str) -> f64 {
+    plan.parameters.iter().find(|(name, _)| *name == part).unwrap().1 as f64
+}
+
+fn within(found: f64, expected: f64, share: f64) -> bool {
+    (found - expected).abs() <= share * expected
+}
+
+#[test]
+fn base_mamo_has_the_published_sizes() {
+    let recipe = Recipe::open("base-mamo").unwrap();
+    let plan = plan(&recipe);
+    // ViT-B/16 without its classifier (Dosovitskiy et al. 2021, table 1: 86 M).
+    assert!(within(parameters(&plan, "image encoder"), 85.8e6, 0.01));
+    // BERT-base's 109.5 M (Devlin et al. 2019: 110 M) less its pooler and 482 of 512 positions, the lower
+    // six of its twelve layers here and the upper six in the fusion encoder.
+    let bert = parameters(&plan, "text encoder") + parameters(&plan, "fusion encoder");
+    assert!(within(bert, 109.48e6 - 0.59e6 - 0.37e6, 0.01), "{bert}");
+    // ViT-B/16 at 224 pixels: 17.6 G multiply-adds (Touvron et al. 2021, table 5: 17.6 G).
+    let small = recipe.with(&["model.vision.image_size=224".into()]).unwrap();
+    let operations = self::plan(&small).passes[0];
+    assert_eq!(operations.0, Pass::Image(ImageView::Clean));
+    assert!(within(operations.1, 2.0 * 17.6e9, 0.01), "{operations:?}");
+}
+
+#[test]
+fn parameters_are_those_of_the_model() {
+    for name in ["quick", "quick-scenes", "quick-unimo3"] {
+        let recipe = Recipe::open(name).unwrap();
+        let plan = plan(&recipe);
+        let model = recipe.model.init(recipe.tokenizer.vocab_size, 0, &Device::flex()).unwrap();
+        let total: usize = plan.parameters.iter().map(|(_, count)| count).sum();
+        assert_eq!(total, model.num_params(), "{name}");
+        // Four numbers for each parameter, and a twin of all but the heads.
+        let twin = model.backbone.num_params();
+        assert_eq!(plan.state_bytes, ((4 * total + twin) * 4) as f64, "{name}");
+    }
+}
+
+#[test]
+fn costs_grow_as_they_should() {
+    let recipe = Recipe::open("base-mamo").unwrap();
+    let base = plan(&recipe);
+    let double = plan(&recipe.with(&["train.batch_size=128".into()]).unwrap());
+    assert_eq!(double.activation_bytes, 2.0 * base.activation_bytes);
+    assert_eq!((double.state_bytes, double.training), (base.state_bytes, base.training));
+    assert!(base.checkpointed_bytes < base.activation_bytes / 3.0);
+    // Momentum passes have no backward; with everything else it is between two and three times.
+    assert!(base.training > 2.0 * base.forward && base.training < 3.0 * base.forward);
+    let text = described(&base, &recipe);
+    for line in ["effective batch                    512", "negatives of a pair (ITC)          63"]
+    {
+        assert!(text.contains(line), "{text}");
+    }
+}
