@@ -178,7 +178,8 @@ fn a_grid_compares_its_variants_and_goes_on_where_it_stopped() {
         assert!(gates.contains(part), "{gates}");
     }
     std::fs::remove_dir_all(run.join("checkpoints")).unwrap();
-    assert_eq!(succeed(ablate()), first);
+    // What the runs and evaluations said the first time stands before the table.
+    assert!(first.ends_with(&succeed(ablate())));
 
     let mut joint = weft(&["inspect", "gates", "--checkpoint"]);
     joint.arg(out.join("joint/seed-0"));
@@ -223,5 +224,5 @@ fn a_study_of_one_model_fine_tunes_copies_of_it() {
         assert!(copy == std::fs::read(run.join(model)).unwrap());
         assert!(out.join(seed).join("tasks/sentences/summary.json").exists());
     }
-    assert_eq!(succeed(study()), table);
+    assert!(table.ends_with(&succeed(study())));
 }

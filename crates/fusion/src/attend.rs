@@ -1,12 +1,29 @@
 //! A block's cross-attention, watched where somebody asks.
 
 use burn::tensor::Tensor;
-use weft_nn::{AttentionMask, MultiHeadAttention};
+use weft_nn::{AttentionMask, Memory, MultiHeadAttention};
 
 /// Calls a block's cross-attention, and remembers what its first call attended to.
 pub struct Attend<'a> {
     cross: &'a MultiHeadAttention,
     watch: Option<&'a mut Watch>,
+}
+
+/// Where one stream of a layer meets the other: what a connection makes the addition behind
+/// self-attention of, `[batch, tokens, width]`.
+pub struct Crossing<'a, 'b> {
+    /// The block's cross-attention.
+    pub attend: &'a mut Attend<'b>,
+    /// The stream's tokens behind self-attention, `[batch, tokens, width]`.
+    pub s: Tensor<3>,
+    /// The other stream before the layer, `[batch, keys, width]`.
+    pub memory: &'a Memory,
+    /// The other stream's levels, each `[batch, keys, width]`.
+    pub levels: &'a [Tensor<3>],
+    /// 1 where a token of this stream is no padding, `[batch, tokens, 1]`; nothing where none is.
+    pub own_visible: Option<&'a Tensor<3>>,
+    /// The same of the other stream, `[batch, keys, 1]`.
+    pub others_visible: Option<&'a Tensor<3>>,
 }
 
 /// What was seen of a cross-attention.

@@ -10,7 +10,7 @@ use weft_nn::{
     TransformerBlock, TransformerConfig,
 };
 
-use crate::attend::{Attend, Watch};
+use crate::attend::{Attend, Crossing, Watch};
 use crate::connection::ConnectionConfig;
 use crate::fused::{Fused, Levels};
 use crate::links::{Links, Place};
@@ -174,12 +174,19 @@ impl Stream<'_> {
     ) -> (Tensor<3>, Option<Reading>) {
         let memory = Memory { tokens: others.state(), mask: others.mask.clone() };
         let place = Place { layer, levels: &others.levels, states: &others.states };
-        let visible = [self.visible.as_ref(), others.visible.as_ref()];
+        let levels = self.links.chosen_from(&place);
         let mut reading = None;
         let block = &self.blocks[layer];
         let output = block.forward_crossing(self.state(), self.mask.as_ref(), |cross, s| {
-            let mut attend = Attend::new(cross, watch);
-            let (output, found) = self.links.cross(&mut attend, &place, s, &memory, visible);
+            let crossing = Crossing {
+                attend: &mut Attend::new(cross, watch),
+                s,
+                memory: &memory,
+                levels: &levels,
+                own_visible: self.visible.as_ref(),
+                others_visible: others.visible.as_ref(),
+            };
+            let (output, found) = self.links.cross(layer, crossing);
             reading = found;
             output
         });

@@ -47,7 +47,7 @@ impl FusionConfig {
     /// The joint encoder's sizes, where it is one.
     pub fn as_joint(&self) -> Option<JointFusionConfig> {
         let (class_token, transformer) = (self.class_token, self.transformer.clone());
-        (self.kind == FusionKind::Joint).then(|| JointFusionConfig { class_token, transformer })
+        (self.kind == FusionKind::Joint).then_some(JointFusionConfig { class_token, transformer })
     }
 
     /// The co-attention encoder's sizes, where it is one: METER's, with one projection for all layers.

@@ -32,6 +32,20 @@ pub enum ConnectionKind {
     Concat,
 }
 
+impl ConnectionKind {
+    pub const ALL: [Self; 9] = [
+        Self::None,
+        Self::Add,
+        Self::ScaledAdd,
+        Self::Interpolate,
+        Self::Static,
+        Self::Managers,
+        Self::Gate,
+        Self::Sum,
+        Self::Concat,
+    ];
+}
+
 /// Which levels a connection chooses from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -5,9 +5,9 @@ use burn::nn::Initializer;
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Tensor};
 use weft_nn::init::{linear, linear_without_bias};
-use weft_nn::{LayerNorm, LayerNormConfig, Linear, Memory};
+use weft_nn::{LayerNorm, LayerNormConfig, Linear};
 
-use crate::attend::Attend;
+use crate::attend::Crossing;
 use crate::connection::Granularity;
 use crate::mixture::{
     Reading, level_norms, mean_token, normed, over_levels, readable, weight_width, weighted_sum,
@@ -66,34 +66,20 @@ impl CrossLayerGate {
         }
     }
 
-    /// What is added behind self-attention.
-    ///
-    /// # Shapes
-    ///
-    /// - `s` and the output: `[batch, tokens, width]`
-    /// - `memory`: the other stream before the layer, `[batch, keys, width]`
-    /// - `levels`: each `[batch, keys, width]`
-    /// - `visible`: `[batch, tokens, 1]`, where some tokens of this stream are padding, and `[batch,
-    ///   keys, 1]` of the other
-    pub fn forward(
-        &self,
-        attend: &mut Attend,
-        s: Tensor<3>,
-        memory: &Memory,
-        levels: &[Tensor<3>],
-        visible: [Option<&Tensor<3>>; 2],
-    ) -> (Tensor<3>, Reading) {
-        let [own, others] = visible;
+    /// What is added behind self-attention, `[batch, tokens, width]`.
+    pub fn forward(&self, crossing: Crossing) -> (Tensor<3>, Reading) {
+        let Crossing { attend, s, memory, levels, own_visible, others_visible } = crossing;
         let mask = memory.mask.as_ref();
         let in_layer = attend.to(s.clone(), memory.tokens.clone(), mask);
 
-        let weights = over_levels(self.logits(s.clone(), levels, own, others), levels.len());
+        let weights =
+            over_levels(self.logits(s.clone(), levels, own_visible, others_visible), levels.len());
         let mixed = weighted_sum(&normed(levels, &self.level_norms), &weights);
         let cross_layer = attend.to(s, mixed, mask);
 
         let both = Tensor::cat(vec![in_layer.clone(), cross_layer.clone()], 2);
         let gate = sigmoid(self.gate.forward(match self.granularity {
-            Granularity::Scalar => mean_token(both, own),
+            Granularity::Scalar => mean_token(both, own_visible),
             Granularity::Token | Granularity::Channel => both,
         }));
         let reading = Reading { weights: readable(&weights), kept: Some(gate.clone().mean_dim(2)) };

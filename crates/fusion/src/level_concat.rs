@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor};
 use weft_nn::init::normal;
 use weft_nn::{AttentionMask, LayerNorm, LayerNormConfig, Memory};
 
-use crate::attend::Attend;
+use crate::attend::Crossing;
 use crate::mixture::{Reading, level_norms, normed};
 
 /// Our third reading of UNIMO-3's abstract: the levels stand beside one another as keys and values, each
@@ -29,15 +29,9 @@ impl LevelConcat {
         }
     }
 
-    /// What is added behind self-attention; shapes as
-    /// [`CrossLayerGate::forward`](crate::CrossLayerGate::forward) has them.
-    pub fn forward(
-        &self,
-        attend: &mut Attend,
-        s: Tensor<3>,
-        memory: &Memory,
-        levels: &[Tensor<3>],
-    ) -> Tensor<3> {
+    /// What is added behind self-attention, `[batch, tokens, width]`.
+    pub fn forward(&self, crossing: Crossing) -> Tensor<3> {
+        let Crossing { attend, s, memory, levels, .. } = crossing;
         let (keys, mask) = self.keys(memory, levels);
         attend.to(s, keys, mask.as_ref())
     }

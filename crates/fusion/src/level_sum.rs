@@ -4,9 +4,9 @@ use burn::module::Module;
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Tensor};
 use weft_nn::init::linear;
-use weft_nn::{LayerNorm, LayerNormConfig, Linear, Memory};
+use weft_nn::{LayerNorm, LayerNormConfig, Linear};
 
-use crate::attend::Attend;
+use crate::attend::Crossing;
 use crate::connection::Granularity;
 use crate::mixture::{
     Reading, level_norms, mean_token, normed, readable, weight_width, weighted_sum,
@@ -46,18 +46,10 @@ impl LevelSum {
         }
     }
 
-    /// What is added behind self-attention; shapes as
-    /// [`CrossLayerGate::forward`](crate::CrossLayerGate::forward) has them.
-    pub fn forward(
-        &self,
-        attend: &mut Attend,
-        s: Tensor<3>,
-        memory: &Memory,
-        levels: &[Tensor<3>],
-        visible: [Option<&Tensor<3>>; 2],
-    ) -> (Tensor<3>, Reading) {
-        let [own, others] = visible;
-        let asked = mean_token(s.clone(), own);
+    /// What is added behind self-attention, `[batch, tokens, width]`.
+    pub fn forward(&self, crossing: Crossing) -> (Tensor<3>, Reading) {
+        let Crossing { attend, s, memory, levels, own_visible, others_visible: others } = crossing;
+        let asked = mean_token(s.clone(), own_visible);
         let weights: Vec<Tensor<3>> = levels
             .iter()
             .zip(&self.gates)

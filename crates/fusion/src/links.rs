@@ -2,9 +2,9 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use weft_nn::{LayerNormConfig, Memory};
+use weft_nn::LayerNormConfig;
 
-use crate::attend::{Attend, Watch};
+use crate::attend::{Crossing, Watch};
 use crate::bridge::Bridge;
 use crate::connection::{ConnectionConfig, ConnectionKind, Sources};
 use crate::gate::CrossLayerGate;
@@ -90,28 +90,22 @@ impl Links {
         Some((bridge.forward(own.levels[own.layer].clone(), state?), None))
     }
 
-    /// What is added behind self-attention, from the other stream's levels.
-    pub(crate) fn cross(
-        &self,
-        attend: &mut Attend,
-        others: &Place,
-        s: Tensor<3>,
-        memory: &Memory,
-        visible: [Option<&Tensor<3>>; 2],
-    ) -> (Tensor<3>, Option<Reading>) {
-        let layer = others.layer;
-        let levels = self.chosen_from(others);
+    /// What is added behind self-attention in `layer`.
+    pub(crate) fn cross(&self, layer: usize, crossing: Crossing) -> (Tensor<3>, Option<Reading>) {
         if let Some(gate) = self.gates.get(layer) {
-            let (output, reading) = gate.forward(attend, s, memory, &levels, visible);
+            let (output, reading) = gate.forward(crossing);
             return (output, Some(reading));
         }
         if let Some(sum) = self.sums.get(layer) {
-            let (output, reading) = sum.forward(attend, s, memory, &levels, visible);
+            let (output, reading) = sum.forward(crossing);
             return (output, Some(reading));
         }
         match self.concats.get(layer) {
-            Some(concat) => (concat.forward(attend, s, memory, &levels), None),
-            None => (attend.to(s, memory.tokens.clone(), memory.mask.as_ref()), None),
+            Some(concat) => (concat.forward(crossing), None),
+            None => {
+                let Crossing { attend, s, memory, .. } = crossing;
+                (attend.to(s, memory.tokens.clone(), memory.mask.as_ref()), None)
+            }
         }
     }
 
@@ -121,7 +115,7 @@ impl Links {
     }
 
     /// The levels that the connection chooses from.
-    fn chosen_from(&self, place: &Place) -> Vec<Tensor<3>> {
+    pub(crate) fn chosen_from(&self, place: &Place) -> Vec<Tensor<3>> {
         match self.sources {
             Sources::Encoders => place.levels.to_vec(),
             Sources::Fusion => place.states.to_vec(),

@@ -7,7 +7,7 @@ use burn::tensor::{Bool, Device, Tensor, TensorData};
 use common::{
     Rows, assert_close, attention, dot, linear, mean, norm, numbers, random, rows, sigmoid, softmax,
 };
-use weft_fusion::attend::{Attend, Watch};
+use weft_fusion::attend::{Attend, Crossing, Watch};
 use weft_fusion::manager::Other;
 use weft_fusion::{
     CoAttentionConfig, CoAttentionFusion, ConnectionConfig, ConnectionKind, CrossLayerGate,
@@ -80,14 +80,15 @@ fn gate_is_its_equation() {
     for granularity in ALL {
         let gate = module(CrossLayerGate::new(granularity, LEVELS, &layer_norm(), &Device::flex()));
         let Example { cross, s, memory, levels } = example();
-        let seen = [visible(OWN, TOKENS), visible(SEEN, KEYS)];
-        let (found, reading) = gate.forward(
-            &mut Attend::new(&cross, None),
-            s.clone(),
-            &memory,
-            &levels,
-            [Some(&seen[0]), Some(&seen[1])],
-        );
+        let (own, others) = (visible(OWN, TOKENS), visible(SEEN, KEYS));
+        let (found, reading) = gate.forward(Crossing {
+            attend: &mut Attend::new(&cross, None),
+            s: s.clone(),
+            memory: &memory,
+            levels: &levels,
+            own_visible: Some(&own),
+            others_visible: Some(&others),
+        });
         for at in 0..2 {
             let (own, others) = (OWN[at], SEEN[at]);
             let s = rows(&s, at);
@@ -143,14 +144,15 @@ fn sum_is_its_equation() {
     for granularity in ALL {
         let link = module(LevelSum::new(granularity, LEVELS, &layer_norm(), &Device::flex()));
         let Example { cross, s, memory, levels } = example();
-        let seen = [visible(OWN, TOKENS), visible(SEEN, KEYS)];
-        let (found, reading) = link.forward(
-            &mut Attend::new(&cross, None),
-            s.clone(),
-            &memory,
-            &levels,
-            [Some(&seen[0]), Some(&seen[1])],
-        );
+        let (own, others) = (visible(OWN, TOKENS), visible(SEEN, KEYS));
+        let (found, reading) = link.forward(Crossing {
+            attend: &mut Attend::new(&cross, None),
+            s: s.clone(),
+            memory: &memory,
+            levels: &levels,
+            own_visible: Some(&own),
+            others_visible: Some(&others),
+        });
         assert_eq!(reading.weights.dims(), [2, 1, LEVELS]);
         for at in 0..2 {
             let (own, others) = (OWN[at], SEEN[at]);
@@ -181,11 +183,17 @@ fn concat_is_its_equation() {
     let link = module(LevelConcat::new(LEVELS, &layer_norm(), &Device::flex()));
     let Example { cross, s, memory, levels } = example();
     let mut watch = Watch::default();
-    let found =
-        link.forward(&mut Attend::new(&cross, Some(&mut watch)), s.clone(), &memory, &levels);
+    let found = link.forward(Crossing {
+        attend: &mut Attend::new(&cross, Some(&mut watch)),
+        s: s.clone(),
+        memory: &memory,
+        levels: &levels,
+        own_visible: None,
+        others_visible: None,
+    });
     let reading = link.reading(watch.weights.unwrap());
     let embedding = numbers(link.level_embedding.val());
-    for at in 0..2 {
+    for (at, seen) in SEEN.into_iter().enumerate() {
         let keys: Rows = (0..LEVELS)
             .flat_map(|j| {
                 let embedding = embedding[j * WIDTH..][..WIDTH].to_vec();
@@ -195,7 +203,7 @@ fn concat_is_its_equation() {
                 })
             })
             .collect();
-        let expected = attention(&cross, &rows(&s, at), &keys, KEYS, SEEN[at]);
+        let expected = attention(&cross, &rows(&s, at), &keys, KEYS, seen);
         assert_close(&rows(&found, at), &expected, "concat");
         for weights in rows(&reading.weights, at) {
             assert!((weights.iter().sum::<f64>() - 1.0).abs() < 1e-5, "{weights:?}");
@@ -303,22 +311,10 @@ fn managers_are_their_equation() {
 
 /// Every kind, with every source and granularity that it has.
 fn connections() -> Vec<ConnectionConfig> {
-    use ConnectionKind as K;
-    let kinds = [
-        K::None,
-        K::Add,
-        K::ScaledAdd,
-        K::Interpolate,
-        K::Static,
-        K::Managers,
-        K::Gate,
-        K::Sum,
-        K::Concat,
-    ];
     let sources = [None, Some(Sources::Encoders), Some(Sources::Fusion), Some(Sources::Both)];
     let granularities = [None, Some(ALL[0]), Some(ALL[1]), Some(ALL[2])];
     let mut all = Vec::new();
-    for kind in kinds {
+    for kind in ConnectionKind::ALL {
         for sources in sources {
             for granularity in granularities {
                 let config =

@@ -140,17 +140,7 @@ fn every_objective_with_dropped_patches() {
 fn every_connection_of_two_streams() {
     use ConnectionKind as K;
     let device = Device::flex();
-    for kind in [
-        K::None,
-        K::Add,
-        K::ScaledAdd,
-        K::Interpolate,
-        K::Static,
-        K::Managers,
-        K::Gate,
-        K::Sum,
-        K::Concat,
-    ] {
+    for kind in ConnectionKind::ALL {
         let mut connection = ConnectionConfig::new(kind);
         if matches!(kind, K::Managers | K::Gate | K::Sum | K::Concat) {
             connection.sources = Some(Sources::Both);

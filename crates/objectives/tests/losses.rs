@@ -89,8 +89,7 @@ proptest! {
         let most = |of: &mut dyn Iterator<Item = f64>| of.fold(f64::NEG_INFINITY, f64::max);
         let (mut by_patches, mut by_words) = (vec![], vec![]);
         for picture in 0..3 {
-            for caption in 0..3 {
-                let seen = lengths[caption];
+            for (caption, seen) in lengths.iter().copied().enumerate() {
                 let best_word = |patch| most(&mut (0..seen).map(|w| similarity(picture, patch, caption, w)));
                 let best_patch = |word| most(&mut (0..4).map(|p| similarity(picture, p, caption, word)));
                 by_patches.push((0..4).map(best_word).sum::<f64>() as f32 / 4.0);

@@ -23,9 +23,7 @@ use crate::random::addressed;
 use crate::tasks::TaskData;
 
 /// Scenes tried for one example.
-const ATTEMPTS: u64 = 10_000;
-/// Of these the first lie where all did when there were no more, so that examples stay what they were.
-const FIRST_ATTEMPTS: u64 = 400;
+const ATTEMPTS: u64 = 400;
 /// Scenes beyond those of the data set begin here: the first attempt takes one of the data set's.
 const BEYOND: u64 = 1 << 32;
 
@@ -74,8 +72,7 @@ pub(crate) fn collect<T: Send>(
                     let address = format!("{}-{attempt}", split.name());
                     let scene = match attempt {
                         0 => example / per_scene as u64,
-                        1..FIRST_ATTEMPTS => BEYOND + example * FIRST_ATTEMPTS + attempt,
-                        _ => (BEYOND << 16) + example * ATTEMPTS + attempt,
+                        _ => BEYOND + example * ATTEMPTS + attempt,
                     };
                     let rng = addressed(seed, example, &address, task);
                     make(Attempt { scenes, split, example, scene, rng })

@@ -81,7 +81,11 @@ impl Statement {
     /// The form goes round with the number.
     fn draw(group: u64, split: Split, lexicon: &Lexicon, rng: &mut ChaCha8Rng) -> Option<Self> {
         let [first, second] = [0, 1].map(|_| some_thing(split, lexicon, rng));
-        let (first, second) = (first?, second?);
+        let (first, mut second) = (first?, second?);
+        // "One picture shows a panda, and the other shows a panda" would never be clearly true.
+        while second == first {
+            second = some_thing(split, lexicon, rng)?;
+        }
         Some(match group % 6 {
             0 => Statement::Both(first),
             1 => Statement::Neither(first),
