@@ -181,6 +181,12 @@ fn a_grid_compares_its_variants_and_goes_on_where_it_stopped() {
     // What the runs and evaluations said the first time stands before the table.
     assert!(first.ends_with(&succeed(ablate())));
 
+    // A run of other steps is not taken for one of these.
+    let mut longer = weft(&["ablate"]);
+    longer.arg(&file).args(["--steps", "3", "--out"]).arg(&out);
+    let error = fail(longer);
+    assert!(error.contains("seed-0") && error.contains("2 steps, expected 3"), "{error}");
+
     let mut joint = weft(&["inspect", "gates", "--checkpoint"]);
     joint.arg(out.join("joint/seed-0"));
     assert!(fail(joint).contains("nothing that it could choose"));

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use weft_eval::{AblationTable, TaskResult, VariantRuns};
 use weft_train::ablation::{Ablation, Variant};
 use weft_train::run_dir::write_atomically;
+use weft_train::{Recipe, RunDir};
 
 use super::study::{evaluated, task_folder, train};
 
@@ -75,6 +76,7 @@ fn cell(
         settings.extend(["--steps", steps.as_str()]);
     }
     train(folder, &grid.recipe, None, &settings)?;
+    check(grid, variant, args.steps, folder)?;
     let mut results = Vec::new();
     for task in &grid.evaluate {
         results.extend(evaluated(folder, task)?);
@@ -85,6 +87,26 @@ fn cell(
         results.extend(evaluated(&task, "own")?);
     }
     Ok(results)
+}
+
+/// Fails where the run in `folder` is of other settings than the grid's: it was begun with other steps,
+/// or the grid has changed since.
+fn check(grid: &Ablation, variant: &Variant, steps: Option<u64>, folder: &Path) -> Result<()> {
+    let mut wanted = grid.recipe_of(variant)?;
+    wanted.train.steps = steps.unwrap_or(wanted.train.steps);
+    let found = Recipe::read(&RunDir::open(folder)?.recipe())?;
+    let same = found.train == wanted.train
+        && found.optimizer == wanted.optimizer
+        && found.model == wanted.model
+        && found.objectives == wanted.objectives;
+    ensure!(
+        same,
+        "{} holds a run of other settings ({} steps, expected {}): remove it, or name another --out",
+        folder.display(),
+        found.train.steps,
+        wanted.train.steps
+    );
+    Ok(())
 }
 
 /// How the table came about.

@@ -77,7 +77,7 @@ pub(super) fn task_folder(run: &Path, recipe: &str) -> Result<PathBuf> {
 pub(super) fn evaluated(run: &Path, task: &str) -> Result<Vec<TaskResult>> {
     let name = if task == "all" { "tasks".to_string() } else { format!("tasks-{task}") };
     let json = run.join(format!("{name}.json"));
-    if !json.exists() {
+    if !is_newer(&json, run)? {
         let mut command = weft("eval")?;
         command.args(["--task", task, "--checkpoint"]).arg(run).arg("--json").arg(&json);
         command.arg("--html").arg(run.join(format!("{name}.html")));
@@ -85,6 +85,22 @@ pub(super) fn evaluated(run: &Path, task: &str) -> Result<Vec<TaskResult>> {
     }
     let text = std::fs::read_to_string(&json).with_context(|| json.display().to_string())?;
     serde_json::from_str(&text).with_context(|| json.display().to_string())
+}
+
+/// Whether `json` is there and no run fine-tuned from `run` has ended since.
+fn is_newer(json: &Path, run: &Path) -> Result<bool> {
+    let ended = |path: &Path| path.metadata().and_then(|about| about.modified()).ok();
+    let Some(written) = ended(json) else { return Ok(false) };
+    let tasks = RunDir::open(run)?.tasks();
+    if !tasks.exists() {
+        return Ok(true);
+    }
+    for entry in std::fs::read_dir(&tasks).with_context(|| tasks.display().to_string())? {
+        if ended(&entry?.path().join("summary.json")).is_some_and(|end| end > written) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// A run in `folder`: nothing where it is finished, the rest of one that was interrupted, or all.
