@@ -6,6 +6,7 @@ use weft_train::gradients::NamedGradients;
 use weft_train::optimizer::AdamW;
 use weft_train::parameters::Parameters;
 use weft_train::recipe::OptimizerConfig;
+use weft_train::schedule::Decay;
 
 const LEARNING_RATE: f64 = 1e-4;
 
@@ -14,9 +15,11 @@ pub fn optimizer() -> AdamW {
     AdamW::new(OptimizerConfig {
         lr: LEARNING_RATE,
         task_head_lr: 1.0,
+        fusion_lr: 1.0,
         warmup_lr: LEARNING_RATE,
         final_lr: LEARNING_RATE,
         warmup_steps: 0,
+        decay: Decay::default(),
         weight_decay: 0.02,
         betas: [0.9, 0.999],
         epsilon: 1e-8,

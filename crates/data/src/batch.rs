@@ -30,8 +30,18 @@ pub struct Batch {
     pub padding: Vec<bool>,
     /// Which tokens are to be predicted, `[B, L]`.
     pub text_mask: Vec<bool>,
+    /// Which tokens are phrases, `[B, L]`.
+    pub phrases: Vec<bool>,
     /// `L`, the number of tokens of a caption with its padding.
     pub tokens: usize,
+    /// Rows of the pictures' tags in the embedding table, `[B, G]`.
+    pub tags: Vec<i32>,
+    /// The same with the chosen ones hidden, `[B, G]`.
+    pub masked_tags: Vec<i32>,
+    /// Where there is no tag, `[B, G]`.
+    pub tag_padding: Vec<bool>,
+    /// `G`, the most tags of a picture of the batch.
+    pub tags_each: usize,
     /// The captions that were drawn, `[B]`.
     pub captions: Vec<String>,
     /// The other pictures, `[B, 3, S, S]`, where captions are about two; empty otherwise.

@@ -24,6 +24,7 @@ pub mod scenes;
 pub mod shards;
 mod split;
 mod table;
+pub mod tags;
 pub mod tasks;
 pub mod tokenizer;
 mod wordpiece;

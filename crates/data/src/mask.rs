@@ -23,6 +23,8 @@ pub struct MaskConfig {
     pub text_keep: f64,
     /// Fraction of the chosen words whose tokens are replaced by random ones.
     pub text_swap: f64,
+    /// Probability with which a picture's tag is hidden (MVPTR: 0.15).
+    pub tag_ratio: f64,
 }
 
 impl Default for MaskConfig {
@@ -33,6 +35,7 @@ impl Default for MaskConfig {
             text_ratio: 0.25,
             text_keep: 0.0,
             text_swap: 0.0,
+            tag_ratio: 0.15,
         }
     }
 }
@@ -71,6 +74,8 @@ impl MaskConfig {
     }
 
     /// Chooses whole words to predict: `text_ratio` of them, rounded up; never a special token.
+    /// A phrase with a chosen word is hidden, too, so that it does not give the word away (MVPTR's
+    /// release does the same); phrases are not chosen themselves.
     ///
     /// # Shapes
     /// - output: the ids with the chosen words hidden, and which tokens were chosen; both as long
@@ -108,6 +113,23 @@ impl MaskConfig {
                 };
             }
         }
+        for phrase in &encoding.phrases {
+            if phrase.parts.iter().any(|at| chosen[*at]) {
+                ids[phrase.at] = tokenizer.mask_id();
+            }
+        }
         (ids, chosen)
+    }
+
+    /// Chooses tags to predict, each with probability `tag_ratio`.
+    ///
+    /// # Shapes
+    /// - output: the ids with the chosen tags hidden, as long as `tags`
+    pub fn tags(&self, tags: &[u32], tokenizer: &Tokenizer, rng: &mut ChaCha8Rng) -> Vec<u32> {
+        let hidden = |id: &u32| {
+            let chosen = rng.random::<f64>() < self.tag_ratio;
+            if chosen { tokenizer.mask_id() } else { *id }
+        };
+        tags.iter().map(hidden).collect()
     }
 }

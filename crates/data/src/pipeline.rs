@@ -18,7 +18,8 @@ use crate::mask::MaskConfig;
 use crate::preprocess::Preprocess;
 use crate::random::addressed;
 use crate::record::{Label, Picture, Record, name};
-use crate::tokenizer::Tokenizer;
+use crate::tags::TagConfig;
+use crate::tokenizer::{Encoding, Tokenizer};
 
 /// How far the captions of a batch are filled up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -50,9 +51,11 @@ pub struct Pipeline {
     pub shuffle_pairs: bool,
     /// Whether records behind one another with the same picture share it, augmented once.
     pub share_pictures: bool,
+    /// `None`: the image encoder sees no tags.
+    pub tags: Option<TagConfig>,
 }
 
-/// What goes with one picture into a batch of `N` patches; its caption has `T` tokens.
+/// What goes with one picture into a batch of `N` patches; its caption has `T` tokens, itself `G` tags.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Item {
     pub key: String,
@@ -64,7 +67,12 @@ pub struct Item {
     pub ids: Vec<i32>,
     pub masked_ids: Vec<i32>,
     pub text_mask: Vec<bool>,
+    /// Which tokens are phrases, `[T]`.
+    pub phrases: Vec<bool>,
     pub caption: String,
+    /// `[G]`, and so is the next one.
+    pub tags: Vec<i32>,
+    pub masked_tags: Vec<i32>,
     pub label: Option<Label>,
 }
 
@@ -86,7 +94,7 @@ impl Pipeline {
     /// An error that names the first setting that cannot work.
     pub fn check(&self) -> Result<(), DataError> {
         self.preprocess.check()?;
-        if self.mask.text_ratio > 0.0 {
+        if self.mask.text_ratio > 0.0 || self.tags.is_some() {
             self.tokenizer.try_mask_id()?;
         }
         let Preprocess { size, .. } = &self.preprocess;
@@ -116,6 +124,13 @@ impl Pipeline {
             }),
             (narrowest > 0.0 && narrowest <= widest && widest.is_finite(), {
                 format!("crop_ratio {:?}: expected [a, b] with 0 < a <= b", augment.crop_ratio)
+            }),
+            (fraction(mask.tag_ratio), format!("tag_ratio {}: expected 0 to 1", mask.tag_ratio)),
+            (self.tags.as_ref().is_none_or(|tags| fraction(tags.drop) && tags.most > 0), {
+                format!(
+                    "tags: expected most of at least 1 and drop from 0 to 1, found {:?}",
+                    self.tags
+                )
             }),
             (fraction(augment.flip), format!("flip {}: expected 0 to 1", augment.flip)),
             ((0.0..=10.0).contains(&augment.rand_magnitude), {
@@ -167,6 +182,12 @@ impl Pipeline {
         let (masked, text_mask) =
             self.mask.text(&encoding, &self.tokenizer, &mut random("text-mask"));
 
+        let mut random_tags = random("tags");
+        let tags = self.tags.as_ref().map_or(Vec::new(), |config| {
+            config.shown(record, |name| self.tokenizer.phrase_id(name), &mut random_tags)
+        });
+        let masked_tags = self.mask.tags(&tags, &self.tokenizer, &mut random_tags);
+
         let shared = self.share_pictures
             && record.other.is_none()
             && pixels.last.as_ref().is_some_and(|last| last.is_same(&record.picture));
@@ -180,6 +201,9 @@ impl Pipeline {
             ids: numbers(&encoding.ids),
             masked_ids: numbers(&masked),
             text_mask,
+            phrases: phrases(&encoding),
+            tags: numbers(&tags),
+            masked_tags: numbers(&masked_tags),
             caption: caption.to_owned(),
             label: record.label.clone(),
         })
@@ -226,6 +250,7 @@ impl Pipeline {
     pub fn collate(&self, items: Vec<Item>, pixels: Pixels, step: u64, epoch: u64) -> Batch {
         let patches = self.grid().iter().product();
         let (count, tokens) = (items.len(), self.tokens(items.iter().map(|item| item.ids.len())));
+        let tags = items.iter().map(|item| item.tags.len()).max().unwrap_or(0);
         let pad = self.tokenizer.pad_id() as i32;
         let mut batch = Batch {
             step,
@@ -241,7 +266,12 @@ impl Pipeline {
             masked_ids: Vec::with_capacity(count * tokens),
             padding: Vec::with_capacity(count * tokens),
             text_mask: Vec::with_capacity(count * tokens),
+            phrases: Vec::with_capacity(count * tokens),
             tokens,
+            tags: Vec::with_capacity(count * tags),
+            masked_tags: Vec::with_capacity(count * tags),
+            tag_padding: Vec::with_capacity(count * tags),
+            tags_each: tags,
             captions: Vec::with_capacity(count),
             labels: Vec::new(),
         };
@@ -253,6 +283,10 @@ impl Pipeline {
             batch.ids.extend(filled(item.ids, tokens, pad));
             batch.masked_ids.extend(filled(item.masked_ids, tokens, pad));
             batch.text_mask.extend(filled(item.text_mask, tokens, false));
+            batch.phrases.extend(filled(item.phrases, tokens, false));
+            batch.tag_padding.extend((0..tags).map(|at| at >= item.tags.len()));
+            batch.tags.extend(filled(item.tags, tags, pad));
+            batch.masked_tags.extend(filled(item.masked_tags, tags, pad));
             batch.captions.push(item.caption);
             batch.labels.extend(item.label);
         }
@@ -297,6 +331,13 @@ impl Pipeline {
             PadTo::Longest => lengths.max().unwrap_or(0),
         }
     }
+}
+
+/// Which tokens are phrases, `[T]`.
+fn phrases(encoding: &Encoding) -> Vec<bool> {
+    let mut phrases = vec![false; encoding.len()];
+    encoding.phrases.iter().for_each(|phrase| phrases[phrase.at] = true);
+    phrases
 }
 
 fn numbers(ids: &[u32]) -> Vec<i32> {

@@ -1,9 +1,11 @@
 //! Captions to token ids and back.
 
+mod concepts;
 mod encoding;
 mod special;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -12,7 +14,9 @@ use tokenizers::{PostProcessor, PostProcessorWrapper, TruncationParams, truncate
 
 use crate::error::DataError;
 use crate::wordpiece;
-pub use encoding::{Encoding, TokenBatch};
+use concepts::PhraseIds;
+pub use concepts::Phrases;
+pub use encoding::{Encoding, PhraseToken, TokenBatch};
 use special::{BERT, Special};
 
 /// A tokenizer of the `tokenizers` library whose special tokens are known.
@@ -24,6 +28,7 @@ pub struct Tokenizer {
     frame: Option<PostProcessorWrapper>,
     special: Special,
     vocab_size: usize,
+    phrases: Option<Arc<PhraseIds>>,
 }
 
 impl Tokenizer {
@@ -107,10 +112,36 @@ impl Tokenizer {
         let vocab_size = highest as usize + 1;
         let frame = inner.get_post_processor().cloned();
         inner.with_post_processor(None::<PostProcessorWrapper>);
-        Ok(Tokenizer { inner, frame, special, vocab_size })
+        Ok(Tokenizer { inner, frame, special, vocab_size, phrases: None })
     }
 
-    /// The tokenizer as the text of a `tokenizer.json`.
+    /// The same tokenizer, which from now on puts those of `phrases` that a text has behind its words.
+    pub fn with_phrases(self, phrases: Phrases) -> Self {
+        let of_a_word = |name: &str| {
+            let pieces = self.pieces(name).ok()?;
+            let [id] = pieces.get_ids() else { return None };
+            (*id != self.special.unknown && !self.is_special(*id)).then_some(*id)
+        };
+        let ids = PhraseIds::new(phrases, self.vocab_size, of_a_word);
+        Tokenizer { phrases: Some(Arc::new(ids)), ..self }
+    }
+
+    /// The phrases that it knows.
+    pub fn phrases(&self) -> Option<&Phrases> {
+        self.phrases.as_ref().map(|ids| &ids.phrases)
+    }
+
+    /// Rows of the embedding table that phrases need behind those of the words.
+    pub fn phrase_rows(&self) -> usize {
+        self.phrases.as_ref().map_or(0, |ids| ids.rows)
+    }
+
+    /// The row of a phrase in the embedding table.
+    pub fn phrase_id(&self, name: &str) -> Option<u32> {
+        self.phrases.as_ref()?.id(name)
+    }
+
+    /// The tokenizer as the text of a `tokenizer.json`, without its phrases.
     pub fn to_json(&self) -> Result<String, DataError> {
         let mut whole = self.inner.clone();
         whole.with_post_processor(self.frame.clone());
@@ -126,12 +157,21 @@ impl Tokenizer {
     }
 
     /// Tokenises `text`, at most `max_tokens` tokens with the special ones. What is too long is
-    /// cut at its end, before the special tokens are added.
+    /// cut at its end, before the special tokens are added. Phrases follow the words, where the
+    /// tokenizer knows some: those whose words are all still there.
     ///
     /// # Errors
-    /// [`DataError::Config`] if there is no room for the special tokens.
+    /// [`DataError::Config`] if there is no room for the special tokens, or for phrases.
     pub fn encode(&self, text: &str, max_tokens: usize) -> Result<Encoding, DataError> {
-        self.framed(self.pieces(text)?, None, max_tokens)
+        let pieces = self.pieces(text)?;
+        let Some(phrases) = &self.phrases else { return self.framed(pieces, None, max_tokens) };
+        let room = phrases.phrases.room;
+        let for_words = max_tokens.checked_sub(room).ok_or_else(|| {
+            DataError::Config(format!("max_tokens {max_tokens}: expected room for {room} phrases"))
+        })?;
+        let mut encoding = self.framed(pieces, None, for_words)?;
+        phrases.append(&mut encoding, text, max_tokens);
+        Ok(encoding)
     }
 
     /// Tokenises two texts for an encoder of pairs, at most `max_tokens` tokens with the special
@@ -202,6 +242,7 @@ impl Tokenizer {
             tokens: whole.get_tokens().to_vec(),
             offsets: whole.get_offsets().to_vec(),
             type_ids: whole.get_type_ids().to_vec(),
+            phrases: Vec::new(),
         })
     }
 

@@ -8,6 +8,8 @@ use weft_nn::{AttentionMask, Linear, first_token};
 use weft_text::TextEncoder;
 use weft_vision::{PatchMask, Vit};
 
+use crate::tag_embeddings::{TagEmbeddings, Tags};
+
 /// Image encoder, text encoder, fusion encoder, and the projections into the space that the first
 /// two share.
 #[derive(Module, Debug)]
@@ -19,6 +21,8 @@ pub struct Backbone {
     pub co_attention: Option<CoAttentionFusion>,
     pub image_projection: Linear,
     pub text_projection: Linear,
+    /// Of a model whose image encoder sees tags.
+    pub tags: Option<TagEmbeddings>,
     /// How many upper layers of each encoder the fusion encoder reads.
     pub(crate) encoder_layers: usize,
 }
@@ -38,6 +42,25 @@ impl Backbone {
     /// - each layer: `[batch, 1 + patches, width]`
     pub fn encode_images(&self, images: Tensor<4>, mask: Option<&PatchMask>) -> Levels {
         Levels::new(self.vision.levels(images, mask, self.encoder_layers))
+    }
+
+    /// The image encoder's output for whole pictures whose patches see tags, and what it makes of the
+    /// tags, `[batch, tags, width]`. The tags do not go on to the fusion encoder, as in MVPTR.
+    ///
+    /// # Panics
+    ///
+    /// Where the model knows no tags.
+    pub fn encode_images_with_tags(&self, images: Tensor<4>, tags: &Tags) -> (Levels, Tensor<3>) {
+        let embeddings = self.tags.as_ref().expect("a model that is shown tags knows tags");
+        let table = self.text.embeddings.word.weight.val();
+        let beside = embeddings.forward(table, tags.ids.clone());
+        let [_, count, _] = beside.dims();
+        let patches = self.vision.tokens(&images);
+        let mask = tags.padding.behind(patches, &images.device());
+        let levels = self.vision.levels_beside(images, beside, &mask, self.encoder_layers);
+        let levels = Levels::new(levels);
+        let of_tags = levels.output().narrow(1, patches, count);
+        (levels.map(|layer| layer.narrow(1, 0, patches)), of_tags)
     }
 
     /// The text encoder's output, and what the fusion encoder reads below it.

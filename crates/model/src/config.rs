@@ -12,6 +12,8 @@ use weft_vision::VitConfig;
 use crate::backbone::Backbone;
 use crate::heads::{Heads, MlmHeadConfig};
 use crate::model::{Model, TEMPERATURE_RANGE};
+use crate::region_head::RegionHead;
+use crate::tag_embeddings::TagEmbeddings;
 use crate::task_head::TaskHeadConfig;
 
 /// Sizes of a [`Model`].
@@ -29,9 +31,22 @@ pub struct ModelConfig {
     pub vision: VitConfig,
     pub text: TextEncoderConfig,
     pub fusion: FusionConfig,
+    /// Phrases and tags, where the model knows some; written by the trainer, who knows the corpus.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concepts: Option<ConceptsConfig>,
     /// The head of a task; written by the trainer, who knows the task's classes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<TaskHeadConfig>,
+}
+
+/// What a model knows besides words (MVP).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConceptsConfig {
+    /// Rows of the embedding table behind those of the words.
+    pub rows: usize,
+    /// Whether the image encoder sees tags.
+    pub tags: bool,
 }
 
 fn published_std() -> f64 {
@@ -72,7 +87,8 @@ impl ModelConfig {
         self.task.map_or(Ok(()), |task| task.validate())
     }
 
-    /// A new model. Its weights depend on `seed` and the sizes alone, not on the device.
+    /// A new model for a vocabulary of `vocab_size` words. Its weights depend on `seed` and the sizes
+    /// alone, not on the device.
     pub fn init(
         &self,
         vocab_size: usize,
@@ -89,9 +105,12 @@ impl ModelConfig {
         let image = self.vision.transformer.width;
         let text = self.text.transformer.width;
         let fused = self.fusion.transformer.width;
+        let rows = vocab_size + self.concepts.map_or(0, |concepts| concepts.rows);
+        let with_tags = self.concepts.is_some_and(|concepts| concepts.tags);
+        let recovering = |from: usize| MlmHeadConfig::new(from, text, rows).init(device);
         let backbone = Backbone {
             vision: self.vision.init(device),
-            text: self.text.init(vocab_size, device),
+            text: self.text.init(rows, device),
             fusion: self.fusion.as_joint().map(|fusion| fusion.init(image, text, device)),
             co_attention: self
                 .fusion
@@ -100,13 +119,23 @@ impl ModelConfig {
             encoder_layers: self.fusion.encoder_layers(),
             image_projection: linear(image, self.projection_width, device),
             text_projection: linear(text, self.projection_width, device),
+            tags: with_tags.then(|| TagEmbeddings::new(text, image, device)),
         };
         let heads = Heads {
             itm: linear(self.fusion.class_width(), 2, device),
             mlm: MlmHeadConfig::new(fused, text, vocab_size).init(device),
             mrm: predictor(fused, fused, device),
             mim: predictor(fused, image, device),
-            task: self.task.map(|task| task.init(self.fusion.class_width(), device)),
+            phrases: self.concepts.map(|_| recovering(text)),
+            tags: with_tags.then(|| recovering(image)),
+            task: self
+                .task
+                .filter(|task| !task.region)
+                .map(|task| task.init(self.fusion.class_width(), device)),
+            region: self
+                .task
+                .filter(|task| task.region)
+                .map(|_| RegionHead::new(fused, self.vision.grid(), device)),
         };
         let temperature =
             Param::from_tensor(Tensor::from_floats([self.temperature as f32], device));

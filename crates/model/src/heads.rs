@@ -7,6 +7,7 @@ use weft_kernels::{LinearCrossEntropy, linear_cross_entropy};
 use weft_nn::init::linear;
 use weft_nn::{Activation, FeedForward, LayerNorm, LayerNormConfig, Linear};
 
+use crate::region_head::RegionHead;
 use crate::task_head::TaskHead;
 
 /// The heads of the objectives.
@@ -19,8 +20,14 @@ pub struct Heads {
     pub mrm: FeedForward,
     /// From fused patches to the momentum image encoder's features.
     pub mim: FeedForward,
-    /// Of a model that is fine-tuned.
+    /// Of a model that knows phrases: from the text encoder's phrases to the whole embedding table.
+    pub phrases: Option<MlmHead>,
+    /// Of a model that knows tags: from the image encoder's tags to the whole embedding table.
+    pub tags: Option<MlmHead>,
+    /// Of a model that is fine-tuned for classes.
     pub task: Option<TaskHead>,
+    /// Of a model that is fine-tuned for rectangles.
+    pub region: Option<RegionHead>,
 }
 
 /// Configuration of [`MlmHead`].
@@ -92,6 +99,12 @@ impl MlmHead {
         words: Tensor<1, Int>,
     ) -> LinearCrossEntropy {
         linear_cross_entropy(self.hidden(x), word_embeddings, self.bias.val(), words)
+    }
+
+    /// Rows of the embedding table that it chooses among: the first ones.
+    pub fn vocab_size(&self) -> usize {
+        let [rows] = self.bias.dims();
+        rows
     }
 
     /// What is multiplied by the word embeddings, `[items, embedding_width]`.

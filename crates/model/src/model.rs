@@ -2,6 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
+use weft_fusion::Fused;
 
 use crate::backbone::Backbone;
 use crate::heads::Heads;
@@ -43,17 +44,21 @@ impl Model {
         self.heads.itm.forward(class)
     }
 
-    /// What the head of the model's task says.
+    /// What the head of the model's task says of a text with each of its pictures: logits, or what
+    /// [`RegionHead`](crate::RegionHead) finds.
     ///
     /// # Shapes
     ///
-    /// - `classes`: for each picture of a text the fused class token, `[batch, width]`
     /// - output: `[batch, outputs]`
     ///
     /// # Panics
     ///
     /// Where the model has no task.
-    pub fn task_output(&self, classes: Vec<Tensor<2>>) -> Tensor<2> {
+    pub fn task_output(&self, pictures: Vec<Fused>) -> Tensor<2> {
+        if let (Some(head), [picture]) = (&self.heads.region, &pictures[..]) {
+            return head.forward(picture.image.clone());
+        }
+        let classes = pictures.into_iter().map(|picture| picture.class).collect();
         let head = self.heads.task.as_ref().expect("a model that is fine-tuned has a task head");
         head.forward(classes)
     }

@@ -14,11 +14,13 @@ pub struct TaskHeadConfig {
     pub pictures: usize,
     /// Classes, or the four numbers of a rectangle.
     pub outputs: usize,
+    /// Whether they are a rectangle's, and patches propose it ([`RegionHead`](crate::RegionHead)).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub region: bool,
 }
 
 /// `W_2 GELU(LN(W_1 [c_1; ...; c_p] + b_1)) + b_2` of the fused class token `c` of each picture with
-/// the text: the head of METER and BridgeTower for questions, statements and entailment, and of
-/// X-VLM for rectangles (there with twice as many layers; the shape is our reading).
+/// the text: the head of METER and BridgeTower for questions, statements and entailment.
 #[derive(Module, Debug)]
 pub struct TaskHead {
     pub transform: Linear,
@@ -34,6 +36,9 @@ impl TaskHeadConfig {
         }
         if self.outputs == 0 {
             return Err(ConfigError::new("model.task", "outputs must be at least 1"));
+        }
+        if self.region && (self.pictures, self.outputs) != (1, 4) {
+            return Err(ConfigError::new("model.task", "a region has 4 outputs of 1 picture"));
         }
         Ok(())
     }

@@ -21,6 +21,7 @@ fn config() -> ModelConfig {
         },
         text: TextEncoderConfig::new(4, transformer(NormPosition::Post)),
         fusion: FusionConfig::joint(transformer(NormPosition::Pre)),
+        concepts: None,
         task: None,
     }
 }

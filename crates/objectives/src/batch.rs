@@ -5,6 +5,8 @@ use weft_nn::index::indices;
 use weft_nn::{AttentionMask, ConfigError};
 use weft_vision::PatchMask;
 
+use crate::concepts::{BatchPhrases, BatchTags};
+
 /// Pairs of picture and caption with what is masked in them.
 #[derive(Debug, Clone)]
 pub struct PairBatch {
@@ -24,6 +26,9 @@ pub struct PairBatch {
     pub masked_rows: Tensor<1, Int>,
     /// The words that the masked tokens were, `[masked]`.
     pub masked_words: Tensor<1, Int>,
+    pub phrases: BatchPhrases,
+    /// Where the image encoder is shown tags.
+    pub tags: Option<BatchTags>,
     /// Pairs with the same number have the same caption: none is a hard negative of the other.
     pub caption_of: Vec<usize>,
     /// The other pictures, `[batch, 3, size, size]`, of captions about two.
@@ -52,6 +57,13 @@ pub struct HostPairs<'a> {
     pub padding: &'a [bool],
     /// True where a token is to be predicted.
     pub text_mask: &'a [bool],
+    /// True where a token is a phrase; empty without phrases.
+    pub phrases: &'a [bool],
+    /// `[batch, tags]`, and so are the next two; empty without tags.
+    pub tags: &'a [i32],
+    pub masked_tags: &'a [i32],
+    /// True where there is no tag.
+    pub tag_padding: &'a [bool],
     pub captions: &'a [String],
     /// `[batch, 3, size, size]`; empty where captions are about one picture.
     pub others: &'a [f32],
@@ -103,6 +115,11 @@ impl PairBatch {
             padding: AttentionMask::padding(Tensor::<2, Bool>::from_data(padding, device)),
             masked_rows: indices(hidden, device),
             masked_words: indices(words, device),
+            phrases: BatchPhrases::new(pairs.phrases, pairs.ids, pairs.masked_ids, tokens, device),
+            tags: (!pairs.tags.is_empty()).then(|| {
+                let HostPairs { tags, masked_tags, tag_padding, .. } = *pairs;
+                BatchTags::new(tags, masked_tags, tag_padding, batch, device)
+            }),
             caption_of: first_equal(pairs.captions),
         })
     }

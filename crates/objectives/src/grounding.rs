@@ -1,7 +1,6 @@
 //! Grounding: where in a picture the thing is that a phrase refers to.
 
 use burn::tensor::Tensor;
-use burn::tensor::activation::sigmoid;
 use serde::{Deserialize, Serialize};
 
 use crate::objective::{Loss, Objective, unit_weight};
@@ -18,16 +17,15 @@ pub struct GroundingConfig {
     pub weight: f64,
 }
 
-/// The rectangle that the head's four numbers stand for: the sigmoid of each is the centre's column
-/// and row, the width and the height, as fractions of the picture's (X-VLM).
+/// The rectangle that the head's four numbers stand for.
 ///
 /// # Shapes
 ///
-/// - `output`: `[batch, 4]`
+/// - `output`: column and row of the centre, width and height, as fractions of the picture's,
+///   `[batch, 4]`
 /// - output: left, top, width and height, `[batch, 4]`
 pub fn regions_of(output: Tensor<2>) -> Tensor<2> {
-    let numbers = sigmoid(output);
-    let (centre, size) = (numbers.clone().narrow(1, 0, 2), numbers.narrow(1, 2, 2));
+    let (centre, size) = (output.clone().narrow(1, 0, 2), output.narrow(1, 2, 2));
     Tensor::cat(vec![centre - size.clone() * 0.5, size], 1)
 }
 

@@ -4,6 +4,7 @@ use burn::tensor::{Int, Tensor};
 use serde::{Deserialize, Serialize};
 use weft_kernels::cross_entropy;
 
+use crate::negatives::Hardness;
 use crate::objective::{Loss, Objective, unit_weight};
 use crate::views::{ImageView, TextView, Views};
 
@@ -13,6 +14,16 @@ use crate::views::{ImageView, TextView, Views};
 pub struct ItmConfig {
     #[serde(default = "unit_weight")]
     pub weight: f64,
+    /// Which wrong partners are taken.
+    #[serde(default)]
+    pub negatives: Hardness,
+    /// Wrong pairs for each right one: 2, a wrong picture and a wrong caption, or 1 of the two.
+    #[serde(default = "two")]
+    pub per_pair: usize,
+}
+
+fn two() -> usize {
+    2
 }
 
 /// Cross-entropy of (no match, match) over the matching pairs and the negatives (ALBEF, equation 4).
@@ -33,8 +44,8 @@ fn labels(positives: &Tensor<2>, negatives: &Tensor<2>) -> Tensor<1, Int> {
     Tensor::cat(vec![Tensor::ones([matching], &device), Tensor::zeros([others], &device)], 0)
 }
 
-/// The objective: one hard negative picture for each caption, one hard negative caption for each
-/// picture.
+/// The objective: a wrong picture for each caption and a wrong caption for each picture, or one of the two
+/// for each pair.
 pub struct Itm(pub ItmConfig);
 
 impl Objective for Itm {
@@ -49,7 +60,8 @@ impl Objective for Itm {
     fn compute(&self, views: &mut Views) -> Loss {
         let model = views.model();
         let positives = model.match_logits(views.fused(ImageView::Clean, TextView::Clean).class);
-        let negatives = model.match_logits(views.negatives().class);
+        let negatives =
+            model.match_logits(views.negatives(self.0.negatives, self.0.per_pair).class);
         let (inner_positives, inner_negatives) =
             (positives.clone().inner(), negatives.clone().inner());
         let truth = labels(&inner_positives, &inner_negatives);

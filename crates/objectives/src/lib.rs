@@ -3,11 +3,13 @@
 
 pub mod batch;
 pub mod classification;
+pub mod concepts;
 pub mod entailment;
 pub mod filip;
 pub mod grounding;
 pub mod itc;
 pub mod itm;
+pub mod mcr;
 pub mod mim;
 pub mod mlm;
 pub mod mrm;
@@ -17,6 +19,7 @@ pub mod objective;
 pub mod target;
 pub mod views;
 pub mod vqa;
+pub mod wpg;
 
 pub use batch::PairBatch;
 pub use objective::{Loss, Objective, Objectives, Task};

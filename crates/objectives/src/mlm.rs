@@ -45,11 +45,18 @@ impl Objective for Mlm {
         let (model, batch) = (views.model(), views.batch());
         let text = views.fused(ImageView::Clean, TextView::Masked).text;
         let masked = rows(text, batch.masked_rows.clone());
-        let embeddings = model.backbone.text.embeddings.word.weight.val();
+        let words_alone = model.heads.mlm.vocab_size();
+        let embeddings = first_rows(model.backbone.text.embeddings.word.weight.val(), words_alone);
         let words = batch.masked_words.clone();
         let LinearCrossEntropy { loss, best } =
             model.heads.mlm.loss(masked, embeddings, words.clone());
         let accuracy = best.inner().equal(words).float().mean();
         Loss { name: self.name(), value: loss, figures: vec![("mlm_accuracy", accuracy)] }
     }
+}
+
+/// Without the rows of phrases, which no masked word is.
+fn first_rows(table: Tensor<2>, count: usize) -> Tensor<2> {
+    let [rows, _] = table.dims();
+    if rows == count { table } else { table.narrow(0, 0, count) }
 }

@@ -8,12 +8,14 @@ use crate::filip::{Filip, FilipConfig};
 use crate::grounding::{Grounding, GroundingConfig};
 use crate::itc::{Itc, ItcConfig};
 use crate::itm::{Itm, ItmConfig};
+use crate::mcr::{Mcr, McrConfig};
 use crate::mim::{Mim, MimConfig};
 use crate::mlm::{Mlm, MlmConfig};
 use crate::mrm::{Mrm, MrmConfig};
 use crate::nlvr2::{Nlvr2, Nlvr2Config};
 use crate::views::{ImageView, Pass, TextView, Views};
 use crate::vqa::{Vqa, VqaConfig};
+use crate::wpg::{Wpg, WpgConfig};
 
 /// A named loss with figures that tell how training goes.
 pub struct Loss {
@@ -45,6 +47,8 @@ pub struct Objectives {
     pub mlm: Option<MlmConfig>,
     pub mrm: Option<MrmConfig>,
     pub mim: Option<MimConfig>,
+    pub mcr: Option<McrConfig>,
+    pub wpg: Option<WpgConfig>,
     pub vqa: Option<VqaConfig>,
     pub nlvr2: Option<Nlvr2Config>,
     pub entailment: Option<EntailmentConfig>,
@@ -73,10 +77,15 @@ impl Objectives {
         present.into_iter().filter(|(_, present)| *present).map(|(task, _)| task).collect()
     }
 
+    /// Whether one of them predicts masked words.
+    pub fn need_masked_words(&self) -> bool {
+        self.mlm.is_some() || self.mrm.is_some()
+    }
+
     /// The passes that a step makes for all of them, each once: what
     /// [`Views::passes`](crate::Views::passes) tells afterwards, in another order. `pictures` is how
-    /// many a task's text is about.
-    pub fn passes(&self, pictures: usize) -> Vec<Pass> {
+    /// many a task's text is about, `tags` whether pictures have tags.
+    pub fn passes(&self, pictures: usize, tags: bool) -> Vec<Pass> {
         use {ImageView as I, TextView as T};
         let mut all = Vec::new();
         let mut add = |wanted: bool, passes: &[Pass]| {
@@ -95,8 +104,13 @@ impl Objectives {
         let momentum = [Pass::MomentumImage, Pass::MomentumText, Pass::MomentumFused];
         let task = !self.tasks().is_empty();
         add(self.itc.is_some() || self.filip.is_some() || self.itm.is_some() || task, &pair);
-        add(self.itm.is_some() || task, &[fused]);
-        add(self.itm.is_some(), &[Pass::Negatives]);
+        add(self.wpg.is_some(), &pair);
+        add(self.itm.is_some() || self.wpg.is_some() || task, &[fused]);
+        if let Some(itm) = &self.itm {
+            add(true, &[Pass::Negatives(itm.per_pair)]);
+        }
+        add(self.mcr.is_some(), &[Pass::Text(T::Masked)]);
+        add(self.mcr.is_some() && tags, &[Pass::Image(I::Clean)]);
         add(self.mlm.is_some() || self.mrm.is_some(), &masked_text);
         add(self.mrm.is_some(), &momentum);
         add(self.mim.is_some(), &[Pass::MomentumImage]);
@@ -115,7 +129,7 @@ impl Objectives {
                 }
             )*};
         }
-        add!(itc: Itc, filip: Filip, itm: Itm, mlm: Mlm, mrm: Mrm, mim: Mim);
+        add!(itc: Itc, filip: Filip, itm: Itm, mlm: Mlm, mrm: Mrm, mim: Mim, mcr: Mcr, wpg: Wpg);
         add!(vqa: Vqa, nlvr2: Nlvr2, entailment: Entailment, grounding: Grounding);
         all
     }

@@ -1,13 +1,13 @@
 //! What one step has computed: each encoder or fusion pass at most once, when it is first asked for.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use weft_fusion::{Fused, Levels};
 use weft_model::{Backbone, Model};
 use weft_nn::AttentionMask;
 use weft_nn::index::indices;
 
 use crate::batch::PairBatch;
-use crate::negatives::{Negatives, draw};
+use crate::negatives::{Hardness, Negatives};
 
 /// How a picture enters the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -29,8 +29,8 @@ pub enum Pass {
     Image(ImageView),
     Text(TextView),
     Fused(ImageView, TextView),
-    /// The hard negatives, twice as many as pairs.
-    Negatives,
+    /// So many wrong pairs for each right one.
+    Negatives(usize),
     /// The second pictures of captions about two.
     OtherImage,
     /// The second pictures with their captions.
@@ -56,6 +56,7 @@ pub struct Views<'a> {
     batch: &'a PairBatch,
     negatives_seed: u64,
     images: [Option<Levels>; 2],
+    tags: Option<Tensor<3>>,
     texts: [Option<Levels>; 2],
     fused: [[Option<Fused>; 2]; 2],
     embeddings: Option<Embeddings>,
@@ -82,6 +83,7 @@ impl<'a> Views<'a> {
             batch,
             negatives_seed,
             images: [None, None],
+            tags: None,
             texts: [None, None],
             fused: [[None, None], [None, None]],
             embeddings: None,
@@ -101,6 +103,24 @@ impl<'a> Views<'a> {
 
     pub fn batch(&self) -> &'a PairBatch {
         self.batch
+    }
+
+    /// Where the batch is.
+    pub fn device(&self) -> Device {
+        self.batch.images.device()
+    }
+
+    /// A seed for what an objective draws by lot for the purpose `of`.
+    pub fn seed(&self, of: &str) -> u64 {
+        of.bytes().fold(self.negatives_seed, |seed, byte| {
+            // FNV's step: neighbours in purpose or seed have nothing in common.
+            (seed ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
+    }
+
+    /// A loss of 0 that still is on the tape, for an objective that finds nothing in a batch.
+    pub fn nothing(&self) -> Tensor<1> {
+        self.model.temperature.val() * 0.0
     }
 
     /// How right each class is for each caption, `[batch, classes]`.
@@ -144,15 +164,31 @@ impl<'a> Views<'a> {
         self.passes.push(Pass::Image(view));
         let (backbone, batch) = (&self.model.backbone, self.batch);
         let pixels = batch.images.clone();
-        let image = match view {
-            ImageView::Clean => {
+        let image = match (view, &batch.tags) {
+            (ImageView::Clean, Some(tags)) => {
+                let (image, states) = backbone.encode_images_with_tags(pixels, &tags.masked);
+                self.tags = Some(states);
+                image
+            }
+            (ImageView::Clean, None) => {
                 backbone.encode_images(pixels, None).map(|layer| batch.for_pairs(layer))
             }
-            ImageView::Masked => {
+            (ImageView::Masked, _) => {
                 backbone.encode_images(batch.for_pairs(pixels), Some(&batch.image_mask))
             }
         };
         self.images[view as usize].insert(image).clone()
+    }
+
+    /// What the image encoder makes of the pictures' tags beside their clean patches,
+    /// `[batch, tags, width]`.
+    ///
+    /// # Panics
+    ///
+    /// Where the batch has no tags.
+    pub fn tags(&mut self) -> Tensor<3> {
+        self.image_levels(ImageView::Clean);
+        self.tags.clone().expect("a batch with tags has been encoded with them")
     }
 
     /// The text encoder's output, and what the fusion encoder reads below it.
@@ -186,15 +222,15 @@ impl<'a> Views<'a> {
         if let Some(output) = &self.task_output {
             return output.clone();
         }
-        let mut classes = vec![self.fused(ImageView::Clean, TextView::Clean).class];
+        let mut pictures = vec![self.fused(ImageView::Clean, TextView::Clean)];
         if let Some(others) = &self.batch.others {
             self.passes.push(Pass::OtherImage);
             let others = self.model.backbone.encode_images(others.clone(), None);
             let text = self.text_levels(TextView::Clean);
             self.passes.push(Pass::FusedOther);
-            classes.push(self.model.backbone.fuse(&others, &text, &self.batch.padding).class);
+            pictures.push(self.model.backbone.fuse(&others, &text, &self.batch.padding));
         }
-        self.task_output.insert(self.model.task_output(classes)).clone()
+        self.task_output.insert(self.model.task_output(pictures)).clone()
     }
 
     /// The embeddings of the clean pictures and captions.
@@ -220,32 +256,31 @@ impl<'a> Views<'a> {
         self.similarity.insert(similarity).clone()
     }
 
-    /// The fusion encoder's output for hard negatives: `batch` pairs of a wrong picture with each
-    /// caption, then `batch` pairs of each picture with a wrong caption.
-    pub fn negatives(&mut self) -> Fused {
+    /// The fusion encoder's output for wrong pairs: see [`Negatives`].
+    pub fn negatives(&mut self, hardness: Hardness, per_pair: usize) -> Fused {
         if let Some(negatives) = &self.negatives {
             return negatives.clone();
         }
-        let similarity = host(self.similarity());
-        let drawn = draw(&similarity, &self.batch.caption_of, self.negatives_seed);
-        let fused = self.fuse_negatives(&drawn);
+        let similarity = match hardness {
+            Hardness::Random => Vec::new(),
+            _ => host(self.similarity()),
+        };
+        let (caption_of, seed) = (&self.batch.caption_of, self.negatives_seed);
+        let drawn = Negatives::draw(hardness, &similarity, caption_of, seed);
+        let pairs = drawn.pairs(per_pair, self.seed("which of the two"));
+        self.passes.push(Pass::Negatives(per_pair));
+        let fused = self.fuse_pairs(pairs);
         self.negatives.insert(fused).clone()
     }
 
-    fn fuse_negatives(&mut self, drawn: &Negatives) -> Fused {
-        let image = self.image_levels(ImageView::Clean);
-        let text = self.text_levels(TextView::Clean);
-        self.passes.push(Pass::Negatives);
-        let device = self.batch.images.device();
-        let wrong_image = indices(drawn.image_of_text.iter().copied(), &device);
-        let wrong_text = indices(drawn.text_of_image.iter().copied(), &device);
-        let images = Levels::cat(vec![image.select(&wrong_image), image]);
-        let texts = Levels::cat(vec![text.clone(), text.select(&wrong_text)]);
-        let padding = self.batch.padding.bias();
-        let padding = AttentionMask::from_bias(Tensor::cat(
-            vec![padding.clone(), padding.select(0, wrong_text)],
-            0,
-        ));
+    /// The fusion encoder's output for clean (picture, caption) pairs, by their numbers.
+    fn fuse_pairs(&mut self, pairs: Vec<(usize, usize)>) -> Fused {
+        let device = self.device();
+        let image = indices(pairs.iter().map(|pair| pair.0), &device);
+        let text = indices(pairs.iter().map(|pair| pair.1), &device);
+        let images = self.image_levels(ImageView::Clean).select(&image);
+        let texts = self.text_levels(TextView::Clean).select(&text);
+        let padding = AttentionMask::from_bias(self.batch.padding.bias().select(0, text));
         self.model.backbone.fuse(&images, &texts, &padding)
     }
 

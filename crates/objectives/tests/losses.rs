@@ -3,7 +3,9 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use proptest::prelude::*;
 use weft_objectives::vqa::AnswerLoss;
-use weft_objectives::{classification, filip, grounding, itc, itm, mim, mlm, mrm, target, vqa};
+use weft_objectives::{
+    classification, filip, grounding, itc, itm, mcr, mim, mlm, mrm, target, vqa, wpg,
+};
 
 fn tensor(values: &[f32], width: usize) -> Tensor<2> {
     let shape = [values.len() / width, width];
@@ -65,6 +67,53 @@ proptest! {
             / n as f64;
         let found = scalar(itc::itc_loss(tensor(&similarity, n)));
         prop_assert!(close(found, expected), "{found} {expected}");
+    }
+
+    #[test]
+    fn mcr(logits in values(4 * 6), concepts in proptest::collection::vec(0usize..6, 4)) {
+        let rows = logits.chunks(6).zip(&concepts);
+        let expected: f64 =
+            rows.map(|(row, concept)| cross_entropy(row.iter().copied(), *concept)).sum::<f64>() / 4.0;
+        let concepts: Vec<i32> = concepts.iter().map(|concept| *concept as i32).collect();
+        let concepts = Tensor::<1, Int>::from_data(TensorData::new(concepts, [4]), &Device::flex());
+        let found = scalar(mcr::mcr_loss(tensor(&logits, 6), concepts));
+        prop_assert!(close(found, expected), "{found} {expected}");
+    }
+
+    #[test]
+    fn wpg(right in values(5), wrong in values(5), margin in 0.0f32..3.0) {
+        let hinge = |(r, w): (&f32, &f32)| f64::from((margin + w - r).max(0.0));
+        let expected: f64 = right.iter().zip(&wrong).map(hinge).sum::<f64>() / 5.0;
+        let row = |values: &[f32]| tensor(values, 5).reshape([5]);
+        let found = scalar(wpg::wpg_loss(row(&right), row(&wrong), f64::from(margin)));
+        prop_assert!(close(found, expected), "{found} {expected}");
+    }
+
+    #[test]
+    fn a_phrase_is_scored_by_the_region_that_was_picked(
+        phrases in values(3 * 4),
+        regions in values(3 * 5 * 4),
+        picked in proptest::collection::vec(0usize..3, 3),
+    ) {
+        let cosine = |a: &[f32], b: &[f32]| -> f32 {
+            let length = |x: &[f32]| x.iter().map(|x| x * x).sum::<f32>().sqrt().max(1e-6);
+            a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>() / (length(a) * length(b))
+        };
+        let device = Device::flex();
+        let ints: Vec<i32> = picked.iter().map(|at| *at as i32).collect();
+        let ints = Tensor::<1, Int>::from_data(TensorData::new(ints, [3]), &device);
+        let shaped = TensorData::new(regions.clone(), [3, 5, 4]);
+        let shaped = Tensor::<3>::from_data(shaped, &device);
+        let found = wpg::phrase_scores(tensor(&phrases, 4), shaped, 3, ints);
+        let found: Vec<f32> = found.into_data().iter::<f32>().collect();
+        for (phrase, found) in found.into_iter().enumerate() {
+            let own = &phrases[phrase * 4..][..4];
+            let regions = regions[phrase * 20..][..20].chunks(4);
+            let mut cosines: Vec<f32> = regions.map(|region| cosine(own, region)).collect();
+            cosines.sort_by(|a, b| b.total_cmp(a));
+            let expected = cosines[picked[phrase]];
+            prop_assert!((found - expected).abs() < 1e-5, "{found} {expected}");
+        }
     }
 
     #[test]
@@ -230,9 +279,10 @@ fn rectangle_loss(a: &[f32], b: &[f32]) -> f64 {
 }
 
 #[test]
-fn a_head_of_zeros_says_the_middle() {
-    let regions = grounding::regions_of(tensor(&[0.0; 4], 4));
-    assert_eq!(regions.into_data().iter::<f32>().collect::<Vec<_>>(), [0.25, 0.25, 0.5, 0.5]);
+fn a_rectangle_lies_around_its_centre() {
+    let regions = grounding::regions_of(tensor(&[0.5, 0.25, 0.5, 0.125], 4));
+    let expected = [0.25, 0.1875, 0.5, 0.125];
+    assert_eq!(regions.into_data().iter::<f32>().collect::<Vec<_>>(), expected);
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn mamo_makes_each_of_its_passes_once() {
         Pass::Fused(I::Clean, T::Clean),
         Pass::Fused(I::Masked, T::Clean),
         Pass::Fused(I::Clean, T::Masked),
-        Pass::Negatives,
+        Pass::Negatives(2),
         Pass::MomentumImage,
         Pass::MomentumText,
         Pass::MomentumFused,
@@ -119,13 +119,45 @@ fn passes_are_foreseen() {
         let chosen = names.iter().enumerate().filter(|(at, _)| set >> at & 1 == 1);
         let toml: String = chosen.map(|(_, name)| format!("[{name}]\n")).collect();
         let objectives: Objectives = toml::from_str(&toml).unwrap();
-        assert_eq!(sorted(passes(&toml)), sorted(objectives.passes(1)), "{toml}");
+        assert_eq!(sorted(passes(&toml)), sorted(objectives.passes(1, false)), "{toml}");
+    }
+    let names = ["itc", "itm", "mlm", "mcr", "wpg"];
+    for set in 1..1 << names.len() {
+        let chosen = names.iter().enumerate().filter(|(at, _)| set >> at & 1 == 1);
+        let toml: String = chosen.map(|(_, name)| format!("[{name}]\n")).collect();
+        let objectives: Objectives = toml::from_str(&toml).unwrap();
+        let models = common::concept_models(&device);
+        let found = passes_of(&toml, models, common::concept_batch(&device));
+        assert_eq!(sorted(found), sorted(objectives.passes(1, true)), "{toml}");
     }
     for pictures in [1, 2] {
         let models = common::task_models(pictures, &device);
         let toml = "[vqa]\n[mlm]\n";
         let found = passes_of(toml, models, common::task_batch(pictures, &device));
         let objectives: Objectives = toml::from_str(toml).unwrap();
-        assert_eq!(sorted(found), sorted(objectives.passes(pictures)));
+        assert_eq!(sorted(found), sorted(objectives.passes(pictures, false)));
     }
+}
+
+/// Tags change what the patches become, and one picture's tags nothing of another one's.
+#[test]
+fn patches_see_the_tags_of_their_own_picture() {
+    let device = Device::flex();
+    let (model, twin) = common::concept_models(&device);
+    let batch = common::concept_batch(&device);
+    let image = |batch: &PairBatch| -> Vec<f32> {
+        let mut views = Views::new(&model, &twin, batch, 0);
+        views.image(ImageView::Clean).into_data().iter::<f32>().collect()
+    };
+    let without = PairBatch { tags: None, ..batch.clone() };
+    let tagged = image(&batch);
+    let bare = image(&without);
+    let each = tagged.len() / common::BATCH;
+    let far = |row: usize| {
+        let pairs = tagged[row * each..][..each].iter().zip(&bare[row * each..][..each]);
+        pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+    };
+    assert!(far(0) > 1e-2 && far(2) > 1e-2 && far(3) > 1e-2);
+    // The second picture has none.
+    assert!(far(1) < 1e-5, "{}", far(1));
 }

@@ -9,8 +9,9 @@ use weft_eval::MetricName;
 use crate::recipe::Recipe;
 
 /// The grids that come with weft.
-const BUILT_IN: [(&str, &str); 2] = [
+const BUILT_IN: [(&str, &str); 3] = [
     ("mamo-objectives", include_str!("../recipes/ablations/mamo-objectives.toml")),
+    ("mvp-parts", include_str!("../recipes/ablations/mvp-parts.toml")),
     ("unimo3-connections", include_str!("../recipes/ablations/unimo3-connections.toml")),
 ];
 
@@ -21,6 +22,9 @@ pub struct Ablation {
     pub name: String,
     /// What all variants pre-train, but for what they set.
     pub recipe: String,
+    /// Keys of the recipe that all variants set, before their own: the budget and the data of the grid.
+    #[serde(default)]
+    pub set: Vec<String>,
     pub seeds: Vec<u64>,
     /// Fine-tuning recipes that start from each pre-trained model.
     #[serde(default)]
@@ -88,7 +92,7 @@ impl Ablation {
     ///
     /// When the base is unknown, or a key does not exist or has an impossible value.
     pub fn recipe_of(&self, variant: &Variant) -> Result<Recipe> {
-        let recipe = Recipe::open(&self.recipe)?.with(&variant.set);
+        let recipe = Recipe::open(&self.recipe)?.with(&[&self.set[..], &variant.set].concat());
         let recipe = recipe.with_context(|| format!("variant {:?}", variant.name))?;
         recipe.validate().with_context(|| format!("variant {:?}", variant.name))?;
         Ok(recipe)

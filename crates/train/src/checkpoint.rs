@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use weft_data::error::Ledger;
 use weft_data::preprocess::Preprocess;
-use weft_data::tokenizer::Tokenizer;
+use weft_data::tokenizer::{Phrases, Tokenizer};
 use weft_model::weights;
 
 use crate::recipe::Recipe;
@@ -26,6 +26,7 @@ const PROGRESS: &str = "progress.json";
 pub const TOKENIZER: &str = "tokenizer.json";
 const PREPROCESS: &str = "preprocess.json";
 const RECIPE: &str = "recipe.toml";
+const PHRASES: &str = "phrases.json";
 const CLASSES: &str = "classes.json";
 
 /// What a checkpoint holds, by file name: size and SHA-256 of the content.
@@ -185,9 +186,16 @@ impl Checkpoint {
         Recipe::read(&self.path.join(RECIPE))
     }
 
-    /// The tokenizer of its run.
+    /// The tokenizer of its run, with its phrases.
     pub fn tokenizer(&self) -> Result<Tokenizer> {
-        Ok(Tokenizer::load(&self.path.join(TOKENIZER))?)
+        let tokenizer = Tokenizer::load(&self.path.join(TOKENIZER))?;
+        let path = self.path.join(PHRASES);
+        if !path.exists() {
+            return Ok(tokenizer);
+        }
+        let json = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        let phrases = Phrases::from_json(&json, &path.display().to_string())?;
+        Ok(tokenizer.with_phrases(phrases))
     }
 
     /// How pictures reach its model.
@@ -292,6 +300,9 @@ fn write(
     weights::save(&state.twin, &folder.join(MOMENTUM))?;
     state.optimizer.save(&folder.join(OPTIMIZER))?;
     companions.tokenizer.save(&folder.join(TOKENIZER))?;
+    if let Some(phrases) = companions.tokenizer.phrases() {
+        fs::write(folder.join(PHRASES), phrases.to_json()?)?;
+    }
     fs::write(folder.join(RECIPE), companions.recipe.to_toml()?)?;
     fs::write(folder.join(PREPROCESS), serde_json::to_vec_pretty(companions.preprocess)?)?;
     fs::write(folder.join(PROGRESS), serde_json::to_vec_pretty(progress)?)?;

@@ -26,7 +26,7 @@ const BUILT_IN: [(&str, &str); 11] = [
 /// Tables that a fine-tuning recipe, where it has them, replaces as a whole: other data, another aim.
 const REPLACED: [&str; 2] = ["objectives", "data"];
 /// What belongs to the first run alone.
-const DROPPED: [&str; 3] = ["expected", "vision", "text"];
+const DROPPED: [&str; 4] = ["expected", "vision", "text", "stage"];
 
 /// The whole recipe of fine-tuning the model in `checkpoint` (a run directory or a checkpoint) by
 /// the fine-tuning recipe `name`: one that comes with weft, or the path of a TOML file.

@@ -16,8 +16,11 @@ use crate::gradients::NamedGradients;
 use crate::parameters::{Parameter, Parameters};
 use crate::recipe::OptimizerConfig;
 
-/// Path of the head of a task.
-const TASK_HEAD: &str = "heads.task.";
+/// Paths of the heads of tasks.
+const TASK_HEADS: [&str; 2] = ["heads.task.", "heads.region."];
+
+/// Paths of what METER calls cross-modal: the fusion encoder, and the heads that are none of a task.
+const FUSION: [&str; 3] = ["backbone.fusion.", "backbone.co_attention.", "heads."];
 
 /// AdamW (Loshchilov and Hutter 2019, algorithm 2).
 pub struct AdamW {
@@ -103,10 +106,9 @@ impl AdamW {
             moments: Moments { first: gradient.zeros_like(), second: gradient.zeros_like() },
             updates: 0,
         });
-        let times = if path.starts_with(TASK_HEAD) { self.config.task_head_lr } else { 1.0 };
         let update = AdamWUpdate {
             gradient_scale: scale,
-            lr: lr * times,
+            lr: lr * self.times(path),
             betas: self.config.betas,
             epsilon: self.config.epsilon,
             weight_decay: if parameter.is_matrix() { self.config.weight_decay } else { 0.0 },
@@ -117,6 +119,18 @@ impl AdamW {
         let memory = Memory { moments: updated.moments, updates: update.updates };
         self.memory.insert(path.to_string(), memory);
         updated.twin
+    }
+
+    /// How many times as fast as the encoders the parameter at `path` learns.
+    fn times(&self, path: &str) -> f64 {
+        let is_of = |parts: &[&str]| parts.iter().any(|part| path.starts_with(part));
+        if is_of(&TASK_HEADS) {
+            self.config.task_head_lr
+        } else if is_of(&FUSION) {
+            self.config.fusion_lr
+        } else {
+            1.0
+        }
     }
 
     /// Writes the state as safetensors: `first.<path>`, `second.<path>`, `updates.<path>`.

@@ -10,6 +10,7 @@ use weft_fusion::FusionKind;
 use weft_nn::TransformerConfig;
 use weft_objectives::Pass;
 
+use crate::concepts::ConceptRecipe;
 use crate::recipe::Recipe;
 
 /// Parameters, operations and memory of a recipe.
@@ -17,9 +18,9 @@ use crate::recipe::Recipe;
 pub struct Plan {
     /// Name and number of parameters of each part.
     pub parameters: Vec<(&'static str, usize)>,
-    /// Multiplications and additions of one pair in each pass, forward.
+    /// Multiplications and additions of one pair in each pass of any stage, forward.
     pub passes: Vec<(Pass, f64)>,
-    /// Of one pair, forward.
+    /// Of one pair, forward; a mean over the steps of all stages.
     pub forward: f64,
     /// Of one pair, forward and backward; a pass with a gradient costs three times its forward.
     pub training: f64,
@@ -73,7 +74,11 @@ impl Plan {
     ///
     /// When no model of these sizes can exist.
     pub fn new(recipe: &Recipe, vocab_size: usize, device: &Device) -> Result<Self> {
-        let model = recipe.model.blank(vocab_size, device)?;
+        let mut config = recipe.model.clone();
+        // Until the corpus is read, as many phrases as there can be.
+        let of_recipe = recipe.concepts.as_ref().map(ConceptRecipe::at_most);
+        config.concepts = config.concepts.or(of_recipe);
+        let model = config.blank(vocab_size, device)?;
         let backbone = &model.backbone;
         let fusion = backbone.fusion.num_params() + backbone.co_attention.num_params();
         let parameters = vec![
@@ -90,11 +95,23 @@ impl Plan {
         let all: usize = parameters.iter().map(|(_, count)| count).sum();
 
         let pictures = recipe.model.task.map_or(1, |task| task.pictures);
-        let passes = recipe.objectives.passes(pictures);
+        let tags = config.concepts.is_some_and(|concepts| concepts.tags);
         let cost = |pass: &Pass| pass_cost(recipe, *pass);
-        let learning = passes.iter().filter(|pass| has_gradient(**pass)).map(cost);
-        let learning = learning.fold(Cost::default(), Cost::plus);
-        let forward: f64 = passes.iter().map(|pass| cost(pass).operations).sum();
+        let (mut forward, mut learning) = (0.0, Cost::default());
+        let (mut kept, mut checkpointed) = (0.0, 0.0);
+        for stage in recipe.stages()? {
+            let passes = stage.objectives.passes(pictures, tags);
+            let steps = stage.steps.end - stage.steps.start;
+            let share = steps as f64 / recipe.train.steps as f64;
+            let learns = passes.iter().filter(|pass| has_gradient(**pass)).map(cost);
+            let learns = learns.fold(Cost::default(), Cost::plus);
+            forward += share * passes.iter().map(|pass| cost(pass).operations).sum::<f64>();
+            learning = learning.plus(learns.times(share));
+            // Memory is that of the stage that needs most.
+            kept = f64::max(kept, learns.kept);
+            checkpointed = f64::max(checkpointed, learns.checkpointed);
+        }
+        let passes = recipe.objectives.passes(pictures, tags);
         let batch = recipe.train.batch_size;
         Ok(Self {
             parameters,
@@ -102,8 +119,8 @@ impl Plan {
             forward,
             training: forward + 2.0 * learning.operations,
             state_bytes: (4 * all + twin) as f64 * FLOAT,
-            activation_bytes: learning.kept * batch as f64 * FLOAT,
-            checkpointed_bytes: learning.checkpointed * batch as f64 * FLOAT,
+            activation_bytes: kept * batch as f64 * FLOAT,
+            checkpointed_bytes: checkpointed * batch as f64 * FLOAT,
             steps: recipe.train.steps,
             batch,
             accumulate: recipe.train.accumulate,
@@ -144,7 +161,7 @@ fn pass_cost(recipe: &Recipe, pass: Pass) -> Cost {
         Pass::Image(_) | Pass::OtherImage | Pass::MomentumImage => image(),
         Pass::Text(_) | Pass::MomentumText => text(),
         Pass::Fused(..) | Pass::FusedOther | Pass::MomentumFused => fused(),
-        Pass::Negatives => fused().times(2.0),
+        Pass::Negatives(per_pair) => fused().times(per_pair as f64),
     }
 }
 

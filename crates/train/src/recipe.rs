@@ -12,20 +12,32 @@ use weft_data::mask::MaskConfig;
 use weft_data::packages;
 use weft_data::pipeline::{PadTo, Pipeline};
 use weft_data::preprocess::{Interpolation, Preprocess};
+use weft_data::tags::TagConfig;
 use weft_data::tokenizer::Tokenizer;
 use weft_model::ModelConfig;
 use weft_objectives::{Objectives, Task};
 use weft_vision::MaskMode;
 
 use crate::checkpoint::{self, Checkpoint};
+use crate::concepts::ConceptRecipe;
+use crate::overrides::{explain, parse_value, set};
+use crate::schedule::Decay;
+use crate::stage::{Stage, StageConfig};
 
 /// The recipes that come with weft.
-const BUILT_IN: [(&str, &str); 5] = [
+const BUILT_IN: [(&str, &str); 12] = [
     ("quick", include_str!("../recipes/quick.toml")),
     ("quick-scenes", include_str!("../recipes/quick-scenes.toml")),
+    ("quick-mamo", include_str!("../recipes/quick-mamo.toml")),
     ("quick-unimo3", include_str!("../recipes/quick-unimo3.toml")),
+    ("quick-mvp", include_str!("../recipes/quick-mvp.toml")),
     ("pretrained", include_str!("../recipes/pretrained.toml")),
+    ("small-mamo", include_str!("../recipes/small-mamo.toml")),
+    ("small-unimo3", include_str!("../recipes/small-unimo3.toml")),
+    ("small-mvp", include_str!("../recipes/small-mvp.toml")),
     ("base-mamo", include_str!("../recipes/base-mamo.toml")),
+    ("base-unimo3", include_str!("../recipes/base-unimo3.toml")),
+    ("base-mvp", include_str!("../recipes/base-mvp.toml")),
 ];
 
 /// A run, completely described.
@@ -40,6 +52,9 @@ pub struct Recipe {
     pub optimizer: OptimizerConfig,
     pub data: SourceConfig,
     pub tokenizer: TokenizerConfig,
+    /// Phrases and tags, where the model shall know some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concepts: Option<ConceptRecipe>,
     pub preprocess: PreprocessConfig,
     pub augment: Augment,
     pub mask: MaskConfig,
@@ -54,6 +69,10 @@ pub struct Recipe {
     #[serde(default)]
     pub text: StartConfig,
     pub objectives: Objectives,
+    /// Stages that follow one another; without them all objectives are there from the first step to
+    /// the last.
+    #[serde(default, rename = "stage", skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<StageConfig>,
     pub eval: EvalConfig,
     /// What a run of this recipe gave, over several seeds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -109,11 +128,18 @@ pub struct OptimizerConfig {
     /// How many times as fast the head of a task learns as the model that it is put on (METER: 50).
     #[serde(default = "unit")]
     pub task_head_lr: f64,
+    /// How many times as fast the fusion encoder and the heads of pre-training learn as the encoders
+    /// below (METER: 5).
+    #[serde(default = "unit")]
+    pub fusion_lr: f64,
     /// Where warm-up starts.
     pub warmup_lr: f64,
-    /// Where the cosine ends.
+    /// Where the decay ends.
     pub final_lr: f64,
     pub warmup_steps: u64,
+    /// How the rate falls behind the warm-up.
+    #[serde(default)]
+    pub decay: Decay,
     /// Of weights of two or more dimensions; biases, norms and the temperature have none.
     pub weight_decay: f64,
     pub betas: [f64; 2],
@@ -327,6 +353,7 @@ impl Recipe {
             ("final_lr", optimizer.final_lr),
             ("weight_decay", optimizer.weight_decay),
             ("task_head_lr", optimizer.task_head_lr),
+            ("fusion_lr", optimizer.fusion_lr),
         ] {
             ensure!(
                 rate >= 0.0 && rate.is_finite(),
@@ -341,7 +368,7 @@ impl Recipe {
         ensure!(optimizer.epsilon > 0.0, "optimizer.epsilon must be above 0");
         let objectives = &self.objectives;
         ensure!(
-            !self.needs_masked_words() || self.mask.text_ratio > 0.0,
+            !objectives.need_masked_words() || self.mask.text_ratio > 0.0,
             "mask.text_ratio must be above 0 for MLM and MRM"
         );
         ensure!(
@@ -353,6 +380,8 @@ impl Recipe {
             "mask.image_ratio must be below 1 where masked patches are dropped"
         );
         ensure!(!self.objectives.build().is_empty(), "objectives: at least one is needed");
+        self.validate_concepts()?;
+        self.stages()?;
         self.validate_task()
     }
 
@@ -379,6 +408,37 @@ impl Recipe {
         Ok(())
     }
 
+    fn validate_concepts(&self) -> Result<()> {
+        let Objectives { mcr, wpg, .. } = &self.objectives;
+        ensure!(
+            self.concepts.is_some() || (mcr.is_none() && wpg.is_none()),
+            "objectives: MCR and WPG need the table [concepts]"
+        );
+        let Some(concepts) = &self.concepts else { return Ok(()) };
+        concepts.validate(self.model.text.max_tokens)?;
+        ensure!(
+            self.shown_tags().is_none() || self.train.per_picture == 1,
+            "concepts.tags needs train.per_picture = 1"
+        );
+        Ok(())
+    }
+
+    /// How training shows tags: not in fine-tuning, as outside training, since no detector stands in front
+    /// of the model.
+    pub fn shown_tags(&self) -> Option<TagConfig> {
+        let concepts = self.concepts.as_ref().filter(|_| self.task().is_none())?;
+        concepts.tags.clone()
+    }
+
+    /// The stages of the run, one after another.
+    ///
+    /// # Errors
+    ///
+    /// Where they name an objective that the recipe has not, or do not make `train.steps` together.
+    pub fn stages(&self) -> Result<Vec<Stage>> {
+        Stage::all(&self.stages, &self.objectives, self.train.steps)
+    }
+
     /// How records reach the model outside training.
     pub fn pipeline(&self, tokenizer: Arc<Tokenizer>) -> Pipeline {
         Pipeline {
@@ -392,6 +452,7 @@ impl Recipe {
             seed: self.seed,
             shuffle_pairs: false,
             share_pictures: self.train.per_picture > 1,
+            tags: None,
         }
     }
 
@@ -421,11 +482,6 @@ impl Recipe {
         self.tokenizer.path.clone().or_else(published)
     }
 
-    /// Whether an objective predicts masked words.
-    pub fn needs_masked_words(&self) -> bool {
-        self.objectives.mlm.is_some() || self.objectives.mrm.is_some()
-    }
-
     /// How pictures reach the model outside training.
     pub fn preprocessing(&self) -> Preprocess {
         let PreprocessConfig { mean, std, crop, resize, interpolation } = self.preprocess.clone();
@@ -433,49 +489,6 @@ impl Recipe {
         let size = self.model.vision.image_size.height;
         Preprocess { size, resize, crop, interpolation, mean, std, ..Preprocess::default() }
     }
-}
-
-/// Puts `value` at `path`; the way there must exist.
-fn set(tree: &mut toml::Table, path: &str, value: toml::Value) -> Result<()> {
-    let mut parts: Vec<&str> = path.split('.').collect();
-    let leaf = parts.pop().unwrap_or_default();
-    let mut table = tree;
-    for part in parts {
-        let known: Vec<String> = table.keys().cloned().collect();
-        table = match table.get_mut(part) {
-            Some(toml::Value::Table(next)) => next,
-            _ => bail!("--set {path}: no table {part:?}{}", nearest(part, &known)),
-        };
-    }
-    // A key may be absent because it is optional; the recipe's own parsing knows those.
-    table.insert(leaf.to_string(), value);
-    Ok(())
-}
-
-fn parse_value(text: &str) -> toml::Value {
-    let parsed: std::result::Result<toml::Table, _> = toml::from_str(&format!("value = {text}"));
-    match parsed.ok().and_then(|mut table| table.remove("value")) {
-        Some(value) => value,
-        None => toml::Value::String(text.to_string()),
-    }
-}
-
-/// The parser's message, and for an unknown key the nearest key that exists.
-fn explain(error: &toml::de::Error) -> anyhow::Error {
-    let message = error.to_string();
-    let quoted: Vec<&str> = error.message().split('`').skip(1).step_by(2).collect();
-    match (error.message().starts_with("unknown field"), quoted.split_first()) {
-        (true, Some((wrong, known))) => {
-            let known: Vec<String> = known.iter().map(|name| name.to_string()).collect();
-            anyhow::anyhow!("{}{}", message.trim_end(), nearest(wrong, &known))
-        }
-        _ => anyhow::anyhow!("{}", message.trim_end()),
-    }
-}
-
-fn nearest(wrong: &str, known: &[String]) -> String {
-    let best = known.iter().min_by_key(|name| strsim::damerau_levenshtein(wrong, name));
-    best.map_or(String::new(), |name| format!("; did you mean {name:?}?"))
 }
 
 #[cfg(test)]

@@ -1,11 +1,24 @@
-//! The learning rate: linear warm-up, then half a cosine.
+//! The learning rate: linear warm-up, then half a cosine or a line.
 
 use std::f64::consts::PI;
 
+use serde::{Deserialize, Serialize};
+
 use crate::recipe::OptimizerConfig;
 
+/// How the learning rate falls behind the warm-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Decay {
+    /// Half a cosine (ALBEF).
+    #[default]
+    Cosine,
+    /// A line (METER, BridgeTower, MVPTR).
+    Linear,
+}
+
 /// The learning rate of step `step` of `steps`, counted from 0: a line from `warmup_lr` to `lr` over
-/// the warm-up, then half a cosine to `final_lr`, which later steps keep.
+/// the warm-up, then half a cosine or a line to `final_lr`, which later steps keep.
 pub fn learning_rate(config: &OptimizerConfig, step: u64, steps: u64) -> f64 {
     if step < config.warmup_steps {
         let part = step as f64 / config.warmup_steps as f64;
@@ -13,7 +26,11 @@ pub fn learning_rate(config: &OptimizerConfig, step: u64, steps: u64) -> f64 {
     }
     let length = steps.saturating_sub(config.warmup_steps).max(1);
     let part = ((step - config.warmup_steps) as f64 / length as f64).min(1.0);
-    config.final_lr + (config.lr - config.final_lr) * 0.5 * (1.0 + (PI * part).cos())
+    let left = match config.decay {
+        Decay::Cosine => 0.5 * (1.0 + (PI * part).cos()),
+        Decay::Linear => 1.0 - part,
+    };
+    config.final_lr + (config.lr - config.final_lr) * left
 }
 
 #[cfg(test)]
@@ -24,9 +41,11 @@ mod tests {
         OptimizerConfig {
             lr: 1.0,
             task_head_lr: 1.0,
+            fusion_lr: 1.0,
             warmup_lr: 0.2,
             final_lr: 0.1,
             warmup_steps: 4,
+            decay: Decay::Cosine,
             weight_decay: 0.0,
             betas: [0.9, 0.999],
             epsilon: 1e-8,
@@ -44,5 +63,14 @@ mod tests {
         assert!((at(12) - 0.1).abs() < 1e-12);
         // Past the end it stays: a cosine left running would rise again.
         assert!((at(20) - 0.1).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_line_falls_evenly() {
+        let config = OptimizerConfig { decay: Decay::Linear, ..config() };
+        let at = |step| learning_rate(&config, step, 12);
+        let fall = at(4) - at(5);
+        assert!((4..11).all(|step| (at(step) - at(step + 1) - fall).abs() < 1e-12));
+        assert!((at(12) - 0.1).abs() < 1e-12 && (at(20) - 0.1).abs() < 1e-12);
     }
 }

@@ -39,6 +39,7 @@ fn from_checkpoint(
     let mut started = theirs.init(vocab_size, recipe.seed, &device)?;
     checkpoint.load_model(&mut started)?;
     started.heads.task = model.heads.task;
+    started.heads.region = model.heads.region;
     Ok((started, vec![format!("model from {}", checkpoint.path().display())]))
 }
 

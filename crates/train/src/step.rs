@@ -15,12 +15,13 @@ use crate::optimizer::Twin;
 use crate::parameters::Parameters;
 use crate::recipe::Recipe;
 use crate::schedule::learning_rate;
+use crate::stage::Stage;
 use crate::state::TrainState;
 
 /// What does not change from step to step.
 pub struct Stepper {
     recipe: Recipe,
-    objectives: Vec<Box<dyn Objective + Send + Sync>>,
+    stages: Vec<(Stage, Vec<Box<dyn Objective + Send + Sync>>)>,
     device: Device,
 }
 
@@ -28,18 +29,31 @@ pub struct Stepper {
 type Figure = (&'static str, f64);
 
 impl Stepper {
-    pub fn new(recipe: &Recipe, device: &Device) -> Self {
+    /// # Errors
+    ///
+    /// Where the recipe's stages do not fit together.
+    pub fn new(recipe: &Recipe, device: &Device) -> Result<Self> {
         recipe.choose_kernels();
-        Self {
+        let stages = recipe.stages()?.into_iter().map(|stage| {
+            let objectives = stage.objectives.build();
+            (stage, objectives)
+        });
+        Ok(Self {
             recipe: recipe.clone(),
-            objectives: recipe.objectives.build(),
+            stages: stages.collect(),
             device: device.clone().autodiff(),
-        }
+        })
     }
 
-    /// Names of the objectives.
+    /// Names of the objectives of all stages.
     pub fn names(&self) -> Vec<&'static str> {
-        self.objectives.iter().map(|objective| objective.name()).collect()
+        self.recipe.objectives.build().iter().map(|objective| objective.name()).collect()
+    }
+
+    /// The stage of a step, with its objectives; later steps are the last one's.
+    fn stage(&self, step: u64) -> &(Stage, Vec<Box<dyn Objective + Send + Sync>>) {
+        let last = &self.stages[self.stages.len() - 1];
+        self.stages.iter().find(|(stage, _)| stage.steps.contains(&step)).unwrap_or(last)
     }
 
     /// Takes step `step` (counted from 0) with `train.accumulate` batches. The line that comes back
@@ -62,7 +76,9 @@ impl Stepper {
                 None => gradients,
             });
         }
-        let Some(sum) = sum else { bail!("step {step} has no batch") };
+        let Some(mut sum) = sum else { bail!("step {step} has no batch") };
+        let (stage, _) = self.stage(step);
+        sum.0.retain(|path, _| !stage.freezes(path));
         let share = 1.0 / batches.len() as f64;
         let norm = sum.norm() * share;
         if !norm.is_finite() {
@@ -110,7 +126,8 @@ impl Stepper {
         let place = format!("{part}");
         self.device.seed(addressed(self.recipe.seed, step, &place, "dropout").next_u64());
         let negatives = addressed(self.recipe.seed, step, &place, "negatives").next_u64();
-        if self.recipe.needs_masked_words() && pairs.masked_words.dims()[0] == 0 {
+        let (stage, objectives) = self.stage(step);
+        if stage.objectives.need_masked_words() && pairs.masked_words.dims()[0] == 0 {
             bail!("step {}: no caption of the batch has a word to mask", step + 1);
         }
         let mut views = Views::new(model, twin, pairs, negatives);
@@ -118,7 +135,7 @@ impl Stepper {
         let mut total: Option<Tensor<1>> = None;
         let mut names = Vec::new();
         let mut values = Vec::new();
-        for objective in &self.objectives {
+        for objective in objectives {
             let loss = objective.compute(&mut views);
             names.push(loss.name);
             values.push(loss.value.clone().inner());

@@ -70,16 +70,10 @@ impl Trainer {
         let (dataset, examples) = open_data(&recipe, None)?;
         // What the head is follows from the data, and belongs to what a run is.
         recipe.model.task = examples.as_ref().map(Examples::head);
-        let tokenizer = match recipe.tokenizer_path() {
-            Some(path) => Tokenizer::load(&path)?,
-            None => {
-                let captions: Vec<String> =
-                    dataset.split(TRAIN)?.iter().flat_map(|r| r.captions.clone()).collect();
-                Tokenizer::train(captions.into_iter(), recipe.tokenizer.vocab_size)?
-            }
-        };
-        let tokenizer = Arc::new(tokenizer);
-        let (state, start) = TrainState::begin(&recipe, tokenizer.vocab_size(), device)?;
+        let tokenizer = Arc::new(tokenizer(&recipe, dataset.split(TRAIN)?)?);
+        recipe.model.concepts = recipe.concepts.as_ref().map(|table| table.of_model(&tokenizer));
+        let (mut state, start) = TrainState::begin(&recipe, tokenizer.vocab_size(), device)?;
+        recipe.stages()?.iter().try_for_each(|stage| stage.check_freeze(&mut state.model))?;
         for line in start {
             eprintln!("{line}");
         }
@@ -155,7 +149,7 @@ impl Trainer {
         if first >= train.steps {
             return Ok(false);
         }
-        let stepper = Stepper::new(&self.recipe, &self.device);
+        let stepper = Stepper::new(&self.recipe, &self.device)?;
         let mut loader = loader(&self.recipe, &self.dataset, &self.tokenizer, first)?
             .with_ledger(self.progress.ledger.clone());
         let mut log = MetricsLog::open(&self.run.metrics(), &self.run.events(), first)?;
@@ -400,6 +394,26 @@ impl Trainer {
     }
 }
 
+/// The tokenizer that the recipe names, or one that learns from the captions of `records`; with their
+/// phrases, where the recipe wants some.
+fn tokenizer(recipe: &Recipe, records: &[Record]) -> Result<Tokenizer> {
+    if let Some(path) = &recipe.start.checkpoint {
+        let (_, checkpoint) = Checkpoint::locate(path)?;
+        return checkpoint.tokenizer();
+    }
+    let tokenizer = match recipe.tokenizer_path() {
+        Some(path) => Tokenizer::load(&path)?,
+        None => {
+            let captions = records.iter().flat_map(|record| record.captions.clone());
+            Tokenizer::train(captions, recipe.tokenizer.vocab_size)?
+        }
+    };
+    Ok(match &recipe.concepts {
+        Some(table) => table.teach(tokenizer, records),
+        None => tokenizer,
+    })
+}
+
 /// Batches for training, the first one for step `first_step`.
 fn loader(
     recipe: &Recipe,
@@ -410,6 +424,7 @@ fn loader(
     let pipeline = Pipeline {
         augment: Some(recipe.augment.clone()),
         shuffle_pairs: recipe.train.shuffle_pairs,
+        tags: recipe.shown_tags(),
         ..recipe.pipeline(tokenizer.clone())
     };
     let config = LoaderConfig {

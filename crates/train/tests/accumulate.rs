@@ -21,7 +21,7 @@ impl ModuleVisitor for Values {
 fn after(recipe: &Recipe, batches: &[Batch]) -> Vec<f32> {
     let device = Device::flex();
     let mut state = TrainState::new(recipe, 200, &device).unwrap();
-    Stepper::new(recipe, &device).step(&mut state, batches, 0).unwrap();
+    Stepper::new(recipe, &device).unwrap().step(&mut state, batches, 0).unwrap();
     let mut values = Values(Vec::new());
     state.model.visit(&mut values);
     values.0

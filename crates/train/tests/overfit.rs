@@ -47,7 +47,7 @@ fn every_loss_falls_and_retrieval_is_perfect() {
     let (recipe, records, device) = (recipe(), records(), Device::flex());
     let tokenizer = common::tokenizer(&recipe, &records);
     let batches = common::batches(&recipe, &tokenizer, &records);
-    let stepper = Stepper::new(&recipe, &device);
+    let stepper = Stepper::new(&recipe, &device).unwrap();
     let mut state = TrainState::new(&recipe, tokenizer.vocab_size(), &device).unwrap();
     let mut lines = Vec::new();
     for (step, batch) in (0..STEPS).zip(batches) {

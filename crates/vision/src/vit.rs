@@ -181,6 +181,25 @@ impl Vit {
         }
     }
 
+    /// As [`levels`](Self::levels) of whole pictures, with other tokens behind the patches: patches and
+    /// they attend to one another, but for what `mask` hides.
+    ///
+    /// # Shapes
+    ///
+    /// - `beside`: `[batch, others, width]`
+    /// - `mask`: of special tokens, patches and others
+    /// - each level: `[batch, special tokens + patches + others, width]`
+    pub fn levels_beside(
+        &self,
+        images: Tensor<4>,
+        beside: Tensor<3>,
+        mask: &AttentionMask,
+        count: usize,
+    ) -> Vec<Tensor<3>> {
+        let x = Tensor::cat(vec![self.embed(images, None), beside], 1);
+        self.stack.levels(x, Some(mask), count)
+    }
+
     /// The embeddings and what comes out of each block: `depth + 1` states, the last one before the
     /// stack's norm.
     ///
@@ -197,6 +216,11 @@ impl Vit {
         mask: Option<&AttentionMask>,
     ) -> Vec<Tensor<3>> {
         self.stack.states(self.embed(images, masked), mask, None)
+    }
+
+    /// Tokens that `images` become: special ones and patches.
+    pub fn tokens(&self, images: &Tensor<4>) -> usize {
+        self.special_tokens() + self.patch_embedding.grid(images).patches()
     }
 
     /// What goes into the first block.

@@ -50,6 +50,7 @@ pub fn setup(context: &Context) -> Result<Box<dyn Workload>> {
         seed: 0,
         shuffle_pairs: false,
         share_pictures: false,
+        tags: None,
     };
     Ok(Box::new(Data {
         records: Arc::new(records),

@@ -7,7 +7,7 @@ use rand::Rng;
 use weft_data::batch::Batch;
 use weft_data::random::addressed;
 use weft_objectives::Views;
-use weft_objectives::negatives::{Negatives, draw};
+use weft_objectives::negatives::{Hardness, Negatives};
 use weft_train::device_batch::to_device;
 use weft_train::metrics_log::Line;
 use weft_train::schedule::learning_rate;
@@ -35,7 +35,7 @@ struct Mamo {
 
 pub fn setup(context: &Context) -> Result<Box<dyn Workload>> {
     let quick = Quick::open(context)?;
-    let stepper = Stepper::new(&quick.recipe, &context.device);
+    let stepper = Stepper::new(&quick.recipe, &context.device)?;
     let state = quick.state(context)?;
     let batches = quick.batches(BATCHES)?;
     if let Some(exchange) = &context.exchange {
@@ -123,5 +123,5 @@ fn first_negatives(
     let model = state.model.valid();
     let similarity = Views::new(&model, &state.twin, &pairs, seed).similarity();
     let logits: Vec<f32> = similarity.into_data().iter::<f32>().collect();
-    Ok(draw(&logits, &pairs.caption_of, seed))
+    Ok(Negatives::draw(Hardness::Sampled, &logits, &pairs.caption_of, seed))
 }

@@ -14,6 +14,17 @@ pub struct Encoding {
     /// Which text the token belongs to, as the encoder wants it: BERT's counts from 0, the others'
     /// is always 0.
     pub type_ids: Vec<u32>,
+    /// Which tokens are phrases of the text; none unless the tokenizer knows phrases.
+    pub phrases: Vec<PhraseToken>,
+}
+
+/// A token that stands for a phrase.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PhraseToken {
+    /// Its place among the tokens.
+    pub at: usize,
+    /// Places of the tokens of its words.
+    pub parts: Vec<usize>,
 }
 
 impl Encoding {

@@ -43,5 +43,6 @@ pub fn pipeline() -> Pipeline {
         seed: 5,
         shuffle_pairs: false,
         share_pictures: false,
+        tags: None,
     }
 }

@@ -174,6 +174,7 @@ pub fn start_text(
     }
     cut(&mut of_text, "embeddings.position", sizes.max_tokens, "positions", &mut coverage);
     cut(&mut of_text, "embeddings.token_type", sizes.token_types, "segment types", &mut coverage);
+    lengthen(&mut of_text, "embeddings.word.weight", text.embeddings.word.weight.val());
     Ok(StartedText {
         text: parameters::assign(text, of_text),
         fusion: joint.map(|(fusion, _)| parameters::assign(fusion, of_fusion)),
@@ -246,6 +247,19 @@ fn cut(values: &mut Values, name: &str, rows: usize, what: &str, coverage: &mut 
         coverage.reshaped.push(format!("{} {what} to the first {rows}", shape[0]));
         table.truncate(rows * shape[1]);
         shape[0] = rows;
+    }
+}
+
+/// Puts the last rows of our own table, those of phrases, behind the published ones.
+fn lengthen(values: &mut Values, name: &str, own: Tensor<2>) {
+    let Some(Array { shape, data: Data::Float(table) }) = values.get_mut(name) else {
+        return;
+    };
+    let [rows, width] = own.dims();
+    if rows > shape[0] {
+        let behind = own.narrow(0, shape[0], rows - shape[0]).into_data();
+        table.extend(behind.iter::<f32>());
+        *shape = vec![rows, width];
     }
 }
 

@@ -1,15 +1,18 @@
 //! A model and a batch small enough for finite differences.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Bool, Device, Tensor, TensorData};
 use weft_fusion::{ConnectionConfig, FusionConfig, FusionKind};
-use weft_model::{Backbone, Model, ModelConfig, TaskHeadConfig, momentum};
-use weft_nn::{NormPosition, TransformerConfig};
+use weft_model::{Backbone, ConceptsConfig, Model, ModelConfig, TaskHeadConfig, momentum};
+use weft_nn::{AttentionMask, NormPosition, TransformerConfig};
 use weft_objectives::PairBatch;
 use weft_objectives::batch::HostPairs;
+use weft_objectives::concepts::{BatchPhrases, BatchTags};
 use weft_text::TextEncoderConfig;
 use weft_vision::{MaskMode, VitConfig};
 
 pub const VOCABULARY: usize = 12;
+/// Rows of phrases behind those of the words.
+pub const PHRASES: usize = 4;
 pub const BATCH: usize = 4;
 /// Of a task head: four classes, or a rectangle.
 pub const OUTPUTS: usize = 4;
@@ -33,6 +36,7 @@ pub fn config(mask_mode: MaskMode) -> ModelConfig {
         },
         text: TextEncoderConfig::new(TOKENS, transformer(10, NormPosition::Post)),
         fusion: FusionConfig::joint(transformer(12, NormPosition::Pre)),
+        concepts: None,
         task: None,
     }
 }
@@ -66,8 +70,17 @@ fn models_of(config: &ModelConfig, device: &Device) -> (Model, Backbone) {
 /// As [`models`], with a task head for captions about `pictures` pictures.
 #[allow(dead_code)]
 pub fn task_models(pictures: usize, device: &Device) -> (Model, Backbone) {
-    let task = Some(TaskHeadConfig { pictures, outputs: OUTPUTS });
-    let config = ModelConfig { task, ..config(MaskMode::Token) };
+    task_models_of(TaskHeadConfig { pictures, outputs: OUTPUTS, region: false }, device)
+}
+
+/// As [`models`], with a head whose patches propose a rectangle.
+#[allow(dead_code)]
+pub fn region_models(device: &Device) -> (Model, Backbone) {
+    task_models_of(TaskHeadConfig { pictures: 1, outputs: 4, region: true }, device)
+}
+
+fn task_models_of(task: TaskHeadConfig, device: &Device) -> (Model, Backbone) {
+    let config = ModelConfig { task: Some(task), ..config(MaskMode::Token) };
     let model = config.init(VOCABULARY, 1, &device.clone().autodiff()).unwrap();
     let twin = momentum::twin(&model.backbone);
     (model, twin)
@@ -98,6 +111,36 @@ pub fn task_batch(pictures: usize, device: &Device) -> PairBatch {
     }
 }
 
+/// As [`models`], with phrases and tags.
+#[allow(dead_code)]
+pub fn concept_models(device: &Device) -> (Model, Backbone) {
+    let concepts = Some(ConceptsConfig { rows: PHRASES, tags: true });
+    models_of(&ModelConfig { concepts, ..config(MaskMode::Token) }, device)
+}
+
+/// Captions with two phrases, one, none and one; pictures with two tags, none, one and two.
+#[allow(dead_code)]
+pub fn concept_batch(device: &Device) -> PairBatch {
+    let ids = [2, 5, 12, 13, 3, 2, 7, 8, 14, 3, 2, 10, 3, 0, 0, 2, 11, 5, 15, 3];
+    let masked = [2, 4, 4, 13, 3, 2, 7, 4, 4, 3, 2, 4, 3, 0, 0, 2, 11, 5, 15, 3];
+    let phrases: Vec<bool> = ids.iter().map(|id| *id as usize >= VOCABULARY).collect();
+    let batch = batch(device);
+    let tags = [12, 15, 0, 0, 13, 0, 14, 12];
+    let masked_tags = [12, 4, 0, 0, 4, 0, 14, 12];
+    let no_tag = [false, false, true, true, false, true, false, false];
+    PairBatch {
+        phrases: BatchPhrases::new(&phrases, &ids, &masked, TOKENS, device),
+        tags: Some(BatchTags::new(&tags, &masked_tags, &no_tag, BATCH, device)),
+        ids: Tensor::from_data(TensorData::new(ids.to_vec(), [BATCH, TOKENS]), device),
+        masked_ids: Tensor::from_data(TensorData::new(masked.to_vec(), [BATCH, TOKENS]), device),
+        padding: AttentionMask::padding(Tensor::<2, Bool>::from_data(
+            TensorData::new(ids.map(|id| id == 0).to_vec(), [BATCH, TOKENS]),
+            device,
+        )),
+        ..batch
+    }
+}
+
 pub fn batch(device: &Device) -> PairBatch {
     let wave = |i: usize| ((i * 7919 % 1000) as f32 / 500.0) - 1.0;
     let images: Vec<f32> = (0..BATCH * 3 * SIZE * SIZE).map(wave).collect();
@@ -122,6 +165,10 @@ pub fn batch(device: &Device) -> PairBatch {
         padding: &padding,
         text_mask: &text_mask,
         captions: &captions,
+        phrases: &[],
+        tags: &[],
+        masked_tags: &[],
+        tag_padding: &[],
         others: &[],
         class_scores: &[],
         regions: &[],

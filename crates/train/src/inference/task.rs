@@ -109,7 +109,7 @@ impl Inference {
         let padding = AttentionMask::from_bias(texts.padding);
         let fuse = |places: Vec<usize>| {
             let images = images.select(&indices(places, &self.device));
-            backbone.fuse(&images, &texts.features, &padding).class
+            backbone.fuse(&images, &texts.features, &padding)
         };
         let output = self.model.task_output(places.into_iter().map(fuse).collect());
         let output = match self.recipe.task() {

@@ -96,7 +96,8 @@ impl Examples {
             Examples::Grounding(_) => 4,
             _ => self.classes().len(),
         };
-        TaskHeadConfig { pictures, outputs }
+        let region = matches!(self, Examples::Grounding(_));
+        TaskHeadConfig { pictures, outputs, region }
     }
 
     /// The examples as records with labels. Of the training split those are left out that have

@@ -1,0 +1,88 @@
+//! MCR: masked concept recovering, within each modality.
+
+use burn::tensor::{Int, Tensor};
+use serde::{Deserialize, Serialize};
+use weft_kernels::{LinearCrossEntropy, cross_entropy};
+use weft_model::MlmHead;
+
+use crate::objective::{Loss, Objective, unit_weight};
+use crate::target::rows;
+use crate::views::{TextView, Views};
+
+/// The `[objectives.mcr]` table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct McrConfig {
+    #[serde(default = "unit_weight")]
+    pub weight: f64,
+}
+
+/// Cross-entropy of the hidden concepts over words, phrases and tags (MVP, section 3.2). The objective
+/// computes it straight from what comes before the logits.
+///
+/// # Shapes
+///
+/// - `logits`: `[hidden, rows]`
+/// - `concepts`: `[hidden]`
+/// - output: `[1]`
+pub fn mcr_loss(logits: Tensor<2>, concepts: Tensor<1, Int>) -> Tensor<1> {
+    cross_entropy(logits, concepts)
+}
+
+/// The objective: the text encoder recovers hidden phrases, the image encoder hidden tags, neither with
+/// a look at the other modality; the two losses are added up.
+///
+/// A phrase is hidden when one of its words is (`mask.text_ratio`), so what is left of the caption does
+/// not spell it. That phrases are recovered is the paper's text; MVPTR's release recovers tags alone,
+/// which `mcr` does too where captions have no phrases.
+pub struct Mcr(pub McrConfig);
+
+impl Objective for Mcr {
+    fn name(&self) -> &'static str {
+        "mcr"
+    }
+
+    fn weight(&self) -> f64 {
+        self.0.weight
+    }
+
+    fn compute(&self, views: &mut Views) -> Loss {
+        let (model, batch) = (views.model(), views.batch());
+        let (mut losses, mut figures) = (Vec::new(), Vec::new());
+        let hidden = &batch.phrases.hidden;
+        if let Some(head) = model.heads.phrases.as_ref().filter(|_| hidden.any()) {
+            let states = rows(views.text(TextView::Masked), hidden.rows.clone());
+            let Recovered { loss, accuracy } = recover(head, states, hidden.were.clone(), views);
+            losses.push(loss);
+            figures.push(("mcr_phrase_accuracy", accuracy));
+        }
+        let tags = batch.tags.as_ref().map(|tags| &tags.hidden);
+        if let (Some(head), Some(hidden)) = (&model.heads.tags, tags.filter(|tags| tags.any())) {
+            let states = rows(views.tags(), hidden.rows.clone());
+            let Recovered { loss, accuracy } = recover(head, states, hidden.were.clone(), views);
+            losses.push(loss);
+            figures.push(("mcr_tag_accuracy", accuracy));
+        }
+        let value = losses.into_iter().reduce(Tensor::add).unwrap_or_else(|| views.nothing());
+        Loss { name: self.name(), value, figures }
+    }
+}
+
+/// How well hidden concepts were recovered.
+struct Recovered {
+    loss: Tensor<1>,
+    /// `[1]`, off the tape.
+    accuracy: Tensor<1>,
+}
+
+fn recover(
+    head: &MlmHead,
+    states: Tensor<2>,
+    concepts: Tensor<1, Int>,
+    views: &Views,
+) -> Recovered {
+    let table = views.model().backbone.text.embeddings.word.weight.val();
+    let LinearCrossEntropy { loss, best } = head.loss(states, table, concepts.clone());
+    let accuracy = best.inner().equal(concepts).float().mean();
+    Recovered { loss, accuracy }
+}

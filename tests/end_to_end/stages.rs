@@ -1,0 +1,112 @@
+//! MVP's recipe by the command line: stages, phrases, tags, and going on in the middle of a stage.
+
+mod common;
+
+use std::path::Path;
+use std::process::Command;
+
+use common::{checkpoints, fail, fingerprint, metrics, succeed, weft};
+use serde_json::Value;
+
+const SETTINGS: [&str; 10] = [
+    "data.scenes.size=48",
+    "data.scenes.train=40",
+    "data.scenes.val=8",
+    "data.scenes.test=8",
+    "concepts.min_count=2",
+    "model.text.max_tokens=40",
+    "train.keep_last=9",
+    "train.checkpoint_every=2",
+    "train.steps=6",
+    "train.momentum=0.5",
+];
+
+const STAGES: &str = r#"stage=[
+    {name="uni-modal", steps=3, objectives=["mcr"]},
+    {name="cross-modal", steps=3, objectives=["itc", "wpg", "itm", "mlm"], freeze=["backbone.vision"]},
+]"#;
+
+/// `weft train quick-mvp` with little of everything.
+fn train(run: &Path, stages: &str) -> Command {
+    let mut command = weft(&["train", "quick-mvp", "--out"]);
+    command.arg(run);
+    // The tiny model's captions are too short for phrases.
+    let tiny = common::TINY.iter().filter(|setting| !setting.contains("max_tokens"));
+    for setting in tiny.chain(&SETTINGS).chain([&stages]) {
+        command.args(["--set", setting]);
+    }
+    command
+}
+
+/// The bytes of the tensors of a checkpoint's image encoder.
+fn image_encoder(checkpoint: &Path) -> Vec<Vec<u8>> {
+    let bytes = std::fs::read(checkpoint.join("model.safetensors")).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let mut names: Vec<String> = file.names().iter().map(|name| name.to_string()).collect();
+    names.retain(|name| name.starts_with("backbone.vision"));
+    names.sort();
+    assert!(names.len() > 10);
+    names.iter().map(|name| file.tensor(name).unwrap().data().to_vec()).collect()
+}
+
+#[test]
+fn stages_learn_one_after_another_and_go_on_exactly() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    succeed(train(&run, STAGES));
+    let lines = metrics(&run);
+    assert_eq!(lines.len(), 6);
+    for (step, line) in lines.iter().enumerate() {
+        let has = |name: &str| line.get(name).is_some_and(Value::is_number);
+        let first = step < 3;
+        assert_eq!(has("mcr"), first, "{line}");
+        for name in ["itc", "wpg", "itm", "mlm"] {
+            assert_eq!(has(name), !first, "{name} {line}");
+        }
+    }
+    let all = checkpoints(&run);
+    assert_eq!(all.len(), 3);
+    // Step 3 is the last that moves the image encoder: between steps 2 and 4, not between 4 and 6.
+    let [second, fourth, sixth] = [0, 1, 2].map(|at| image_encoder(&all[at]));
+    assert!(second.iter().zip(&fourth).any(|(before, after)| before != after));
+    assert_eq!(fourth, sixth);
+    let phrases = std::fs::read_to_string(all[2].join("phrases.json")).unwrap();
+    let phrases: Value = serde_json::from_str(&phrases).unwrap();
+    assert!(phrases["vocabulary"]["concepts"].as_array().unwrap().len() > 10);
+
+    // From the middle of the first stage.
+    let resumed = folder.path().join("resumed");
+    succeed(train(&resumed, STAGES));
+    let mut command = weft(&["train", "--resume"]);
+    command.arg(&checkpoints(&resumed)[0]);
+    succeed(command);
+    assert_eq!(metrics(&resumed), lines);
+    assert_eq!(fingerprint(&resumed), fingerprint(&run));
+
+    // A fine-tuned model has the phrases, and the stages are not its own.
+    let mut command = weft(&["train", "scenes-grounding", "--steps", "2", "--from"]);
+    command.arg(&run).args(["--set", "train.batch_size=8"]);
+    succeed(command);
+    let tuned = run.join("tasks/scenes-grounding");
+    assert!(checkpoints(&tuned).pop().unwrap().join("phrases.json").exists());
+    assert_eq!(metrics(&tuned).len(), 2);
+}
+
+#[test]
+fn what_stages_cannot_be_is_said_before_the_first_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let of = |stages: &str| fail(train(&folder.path().join("run"), stages));
+    let error =
+        of(r#"stage=[{name="a", steps=5, objectives=["mcr", "itc", "wpg", "itm", "mlm"]}]"#);
+    assert!(error.contains("5 steps, train.steps is 6"), "{error}");
+    let error = of(r#"stage=[{name="a", steps=6, objectives=["mcr", "itc", "wpg", "itm"]}]"#);
+    assert!(error.contains("objectives.mlm is in no stage"), "{error}");
+    let frozen = r#"freeze=["backbone.visio"]"#;
+    let all = r#"objectives=["mcr", "itc", "wpg", "itm", "mlm"]"#;
+    let error = of(&format!(r#"stage=[{{name="a", steps=6, {all}, {frozen}}}]"#));
+    assert!(error.contains("backbone.visio"), "{error}");
+    let mut command = train(&folder.path().join("run"), STAGES);
+    command.args(["--set", "concepts.room=39"]);
+    let error = fail(command);
+    assert!(error.contains("concepts.room is 39"), "{error}");
+}
