@@ -5,7 +5,7 @@
 
 use crate::lexicon::{is_be, is_have, is_thing_in_ing};
 use crate::sentence::Sentence;
-use crate::tag::Tag;
+use crate::tag::{Tag, tag_alone};
 
 /// Goes through the words from the left: a rule sees what came out for those before a word.
 pub fn correct(sentence: &mut Sentence) {
@@ -53,7 +53,15 @@ fn noun(sentence: &Sentence, at: usize) -> Tag {
     if text.ends_with("ing") && after_noun(sentence, at) && !is_thing_in_ing(text) {
         return Tag::Verb;
     }
-    sentence.tag(at)
+    noun_of_verb(sentence, at)
+}
+
+/// `a large parked car`, where the tagger makes a noun of what alone it knows for a verb.
+fn noun_of_verb(sentence: &Sentence, at: usize) -> Tag {
+    let text = sentence.text(at);
+    let describes =
+        is_participle(text) && before_noun(sentence, at) && opener(sentence, at) != Tag::Mark;
+    if describes && tag_alone(text) == Tag::Verb { Tag::Adjective } else { sentence.tag(at) }
 }
 
 /// `on a square and`: the tagger knows square tables only.

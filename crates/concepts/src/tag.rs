@@ -36,6 +36,12 @@ pub fn tag(words: &[Word]) -> Vec<Tag> {
     texts.iter().zip(guesses).map(|(text, guess)| tag_of(text, guess)).collect()
 }
 
+/// The tag of a word in lower case with nothing around it: that of its most frequent use.
+pub fn tag_alone(text: &str) -> Tag {
+    let guess = brill_tagger().tag_sentence(&[text.to_string()]).into_iter().next().flatten();
+    tag_of(text, guess)
+}
+
 fn tag_of(text: &str, guess: Option<UPOS>) -> Tag {
     if !text.chars().any(char::is_alphanumeric) {
         return Tag::Mark;

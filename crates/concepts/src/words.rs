@@ -57,8 +57,8 @@ mod tests {
     #[test]
     fn hyphens_and_apostrophes_between_letters_stay() {
         assert_eq!(
-            texts("An upside-down  dog's 'bed' -- medium-dark."),
-            ["an", "upside-down", "dog's", "'", "bed", "'", "-", "-", "medium-dark", "."]
+            texts("An upside-down  dog's 'bed' -- medium-dark cat’s."),
+            ["an", "upside-down", "dog's", "'", "bed", "'", "-", "-", "medium-dark", "cat’s", "."]
         );
     }
 

@@ -124,7 +124,35 @@ const CAPTIONS: &[Reading] = &[
     ),
     ("there are more pandas than violins", &["pandas", "violins"], &[], &[]),
     ("there are as many pandas as violins", &["pandas", "violins"], &[], &[]),
+    ("a dog left of a cat", &["dog", "cat"], &[], &["dog left of cat"]),
+    (
+        "a man riding a horse down a street",
+        &["man", "horse", "street"],
+        &[],
+        &["man riding horse", "horse down street"],
+    ),
+    (
+        "A dog with its tongue out is in the snow",
+        &["dog", "tongue", "snow"],
+        &[],
+        &["dog with tongue"],
+    ),
     // Nouns and adjectives that the tagger takes for something else.
+    ("a blue square and red apples", &["square", "apples"], &["blue square", "red apples"], &[]),
+    ("two crosses on a hill", &["crosses", "hill"], &[], &["crosses on hill"]),
+    ("a house has two windows", &["house", "windows"], &[], &["house has windows"]),
+    (
+        "a large parked car near a big swimming pool",
+        &["car", "pool"],
+        &["large car", "parked car", "big pool", "swimming pool"],
+        &["car near pool"],
+    ),
+    (
+        "a helmeted rider snuggled with a cat",
+        &["rider", "cat"],
+        &["helmeted rider"],
+        &["rider snuggled with cat"],
+    ),
     (
         "exactly two large watches and an upright panda",
         &["watches", "panda"],
