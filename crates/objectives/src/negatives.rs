@@ -1,5 +1,7 @@
 //! Hard negatives for matching.
 
+use std::fmt;
+
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -17,6 +19,16 @@ pub enum Hardness {
     Hardest,
     /// Each with the same probability; nothing is compared.
     Random,
+}
+
+impl fmt::Display for Hardness {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(match self {
+            Hardness::Sampled => "sampled",
+            Hardness::Hardest => "hardest",
+            Hardness::Random => "random",
+        })
+    }
 }
 
 /// For each pair of a batch, what it is wrongly matched with.

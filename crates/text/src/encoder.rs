@@ -11,7 +11,7 @@ use crate::embeddings::{Positions, TextEmbeddings, TextEmbeddingsConfig, TextInp
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TextEncoderConfig {
-    /// Number of positions; longer captions are cut.
+    /// Number of positions; captions longer than [`longest`](Self::longest) are cut.
     pub max_tokens: usize,
     /// Kinds of segments; 0 for none. Captions are of kind 0.
     #[serde(default = "one")]
@@ -52,10 +52,19 @@ impl TextEncoderConfig {
         }
     }
 
+    /// Most tokens of a caption: RoBERTa's numbers begin behind the padding token's, so it has as many
+    /// positions fewer.
+    pub fn longest(&self) -> usize {
+        match (self.positions, self.padding_id) {
+            (Positions::AfterPadding, Some(padding)) => self.max_tokens.saturating_sub(padding + 1),
+            _ => self.max_tokens,
+        }
+    }
+
     /// Checks that an encoder of these sizes can exist.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let fail = |problem: String| Err(ConfigError::new("model.text", problem));
-        if self.max_tokens < 3 {
+        if self.longest() < 3 {
             return fail(format!("max_tokens {} leaves no room for a word", self.max_tokens));
         }
         if self.positions == Positions::AfterPadding && self.padding_id.is_none() {

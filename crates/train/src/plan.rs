@@ -134,7 +134,7 @@ fn has_gradient(pass: Pass) -> bool {
 
 fn pass_cost(recipe: &Recipe, pass: Pass) -> Cost {
     let model = &recipe.model;
-    let (patches, words) = (model.vision.grid().patches(), model.text.max_tokens);
+    let (patches, words) = (model.vision.grid().patches(), model.text.longest());
     let image = || {
         let pixels = 3 * model.vision.patch_size * model.vision.patch_size;
         let width = model.vision.transformer.width;

@@ -415,7 +415,7 @@ impl Recipe {
             "objectives: MCR and WPG need the table [concepts]"
         );
         let Some(concepts) = &self.concepts else { return Ok(()) };
-        concepts.validate(self.model.text.max_tokens)?;
+        concepts.validate(self.model.text.longest())?;
         ensure!(
             self.shown_tags().is_none() || self.train.per_picture == 1,
             "concepts.tags needs train.per_picture = 1"
@@ -447,7 +447,7 @@ impl Recipe {
             augment: None,
             mask: self.mask.clone(),
             patch_size: self.model.vision.patch_size,
-            max_tokens: self.model.text.max_tokens,
+            max_tokens: self.model.text.longest(),
             pad_to: self.tokenizer.pad_to,
             seed: self.seed,
             shuffle_pairs: false,

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use burn::tensor::Device;
 use weft_data::dataset::{self, Dataset};
 use weft_data::loader::{Loader, LoaderConfig};
@@ -13,6 +13,7 @@ use weft_data::pipeline::Pipeline;
 use weft_data::record::Record;
 use weft_data::tokenizer::Tokenizer;
 use weft_eval::results_table;
+use weft_objectives::Objectives;
 
 use crate::checkpoint::{self, Best, Checkpoint, Companions};
 use crate::evaluate::{Evaluation, retrieve};
@@ -71,6 +72,11 @@ impl Trainer {
         // What the head is follows from the data, and belongs to what a run is.
         recipe.model.task = examples.as_ref().map(Examples::head);
         let tokenizer = Arc::new(tokenizer(&recipe, dataset.split(TRAIN)?)?);
+        let (pad, padding) = (tokenizer.pad_id() as usize, recipe.model.text.padding_id);
+        ensure!(
+            padding.is_none_or(|id| id == pad),
+            "model.text.padding_id is {padding:?}, the tokenizer's padding token has the id {pad}"
+        );
         recipe.model.concepts = recipe.concepts.as_ref().map(|table| table.of_model(&tokenizer));
         let (mut state, start) = TrainState::begin(&recipe, tokenizer.vocab_size(), device)?;
         recipe.stages()?.iter().try_for_each(|stage| stage.check_freeze(&mut state.model))?;
@@ -380,17 +386,26 @@ impl Trainer {
         use burn::module::Module;
         let train = &self.recipe.train;
         let batch = train.batch_size * train.accumulate;
-        format!(
-            "{}\nrecipe {} seed {} | {} parameters | steps {} to {} | effective batch {batch} | \
-             {} negatives per sample in ITC, 2 hard negatives per pair in ITM",
+        let mut text = format!(
+            "{}\nrecipe {} seed {} | {} parameters | steps {} to {} | effective batch {batch}",
             self.dataset.summary(),
             self.recipe.name,
             self.recipe.seed,
             self.state.model.num_params(),
             self.progress.step,
             train.steps,
-            train.batch_size - 1,
-        )
+        );
+        let Objectives { itc, itm, .. } = &self.recipe.objectives;
+        if itc.is_some() {
+            text += &format!(" | {} negatives per sample in ITC", train.batch_size - 1);
+        }
+        if let Some(itm) = itm {
+            text += &format!(" | {} {} negatives per pair in ITM", itm.per_pair, itm.negatives);
+        }
+        if let Some(phrases) = self.tokenizer.phrases() {
+            text += &format!(" | {} phrases", phrases.vocabulary.len());
+        }
+        text
     }
 }
 

@@ -36,9 +36,31 @@ fn base_mamo_has_the_published_sizes() {
 }
 
 #[test]
+fn the_other_base_recipes_have_the_published_sizes() {
+    let plan = |name: &str| plan(&Recipe::open(name).unwrap());
+    let unimo3 = plan("base-unimo3");
+    // CLIP's ViT-B/16 (Radford et al. 2021: 86.2 M with its projection) for 288 pixels.
+    assert!(within(parameters(&unimo3, "image encoder"), 85.9e6, 0.01));
+    // RoBERTa-base's 124.6 M (Liu et al. 2019: 125 M) less its pooler and 462 of 514 positions.
+    assert!(within(parameters(&unimo3, "text encoder"), 124.65e6 - 0.59e6 - 0.35e6, 0.01));
+
+    let mvp = plan("base-mvp");
+    // Six layers of BERT-base under a table of words and phrases, and six more for both (MVPTR).
+    let layers = 6.0 * 7.09e6;
+    let table = (30522.0 + 73599.0) * 768.0;
+    assert!(within(parameters(&mvp, "text encoder"), layers + table, 0.01));
+    assert!(within(parameters(&mvp, "fusion encoder"), layers, 0.01));
+    // The first stage costs less than the second, which has all objectives.
+    let one = Recipe::open("base-mvp").unwrap().with(&["stage=[]".into()]).unwrap();
+    assert!(mvp.training < self::plan(&one).training);
+    assert_eq!(mvp.activation_bytes, self::plan(&one).activation_bytes);
+}
+
+#[test]
 fn parameters_are_those_of_the_model() {
-    for name in ["quick", "quick-scenes", "quick-unimo3"] {
-        let recipe = Recipe::open(name).unwrap();
+    for name in ["quick", "quick-scenes", "quick-mamo", "quick-unimo3", "quick-mvp"] {
+        let mut recipe = Recipe::open(name).unwrap();
+        recipe.model.concepts = recipe.concepts.as_ref().map(|concepts| concepts.at_most());
         let plan = plan(&recipe);
         let model = recipe.model.init(recipe.tokenizer.vocab_size, 0, &Device::flex()).unwrap();
         let total: usize = plan.parameters.iter().map(|(_, count)| count).sum();

@@ -53,12 +53,7 @@ pub(super) fn open(
     place: &Place,
     looked_for: &str,
 ) -> Result<TaskData<Contrast>, DataError> {
-    let mut pictures = source.pictures(place);
-    let mut gathering = Gathering::new();
-    for path in files(place)? {
-        read_part(&path, &mut pictures, &mut gathering)?;
-    }
-    gathering.finish(source, looked_for)
+    source.gather(place, looked_for, files(place)?, read_part)
 }
 
 fn read_part(

@@ -35,15 +35,7 @@ struct Line {
 pub(super) fn open(source: &TaskSource) -> Result<TaskData<PairStatement>, DataError> {
     let place = source.place(LOOKED_FOR)?;
     let files = place.files(|name| split_of(name).is_some())?;
-    if files.is_empty() {
-        return Err(place.nothing(LOOKED_FOR));
-    }
-    let mut pictures = source.pictures(&place);
-    let mut gathering = Gathering::new();
-    for path in files {
-        read_split(&path, &mut pictures, &mut gathering)?;
-    }
-    gathering.finish(source, LOOKED_FOR)
+    source.gather(&place, LOOKED_FOR, files, read_split)
 }
 
 /// The split of a file, told from its name.

@@ -9,6 +9,8 @@
 //! `test`. A label `-`, with which SNLI marks that its annotators did not agree, is counted as
 //! unknown.
 
+use std::path::Path;
+
 use serde::Deserialize;
 
 use super::source::{Checked, Fault, Gathering, Pictures, name, read_json_lines, text};
@@ -32,20 +34,20 @@ struct Line {
 pub(super) fn open(source: &TaskSource) -> Result<TaskData<Hypothesis>, DataError> {
     let place = source.place(LOOKED_FOR)?;
     let files = place.files(|name| split_of(name).is_some())?;
-    if files.is_empty() {
-        return Err(place.nothing(LOOKED_FOR));
+    source.gather(&place, LOOKED_FOR, files, read_split)
+}
+
+fn read_split(
+    path: &Path,
+    pictures: &mut Pictures,
+    gathering: &mut Gathering<Hypothesis>,
+) -> Result<(), DataError> {
+    let split = split_of(&name(path)).expect("only such files are read");
+    for (origin, line) in read_json_lines::<Line>(path, LINE)? {
+        let key = line.as_ref().map(|line| line.pairID.clone()).unwrap_or_default();
+        gathering.add(split, &key, origin, line.and_then(|line| hypothesis(line, pictures)));
     }
-    let mut pictures = source.pictures(&place);
-    let mut gathering = Gathering::new();
-    for path in files {
-        let split = split_of(&name(&path)).expect("only such files are read");
-        for (origin, line) in read_json_lines::<Line>(&path, LINE)? {
-            let key = line.as_ref().map(|line| line.pairID.clone()).unwrap_or_default();
-            let hypothesis = line.and_then(|line| hypothesis(line, &mut pictures));
-            gathering.add(split, &key, origin, hypothesis);
-        }
-    }
-    gathering.finish(source, LOOKED_FOR)
+    Ok(())
 }
 
 /// The split of a file, told from its name.

@@ -237,6 +237,31 @@ pub(crate) struct Gathering<T> {
     seen: usize,
 }
 
+impl TaskSource {
+    /// The examples of `files`, each read by `read`.
+    ///
+    /// # Errors
+    ///
+    /// Without a file, where one cannot be read, and as [`Gathering::finish`].
+    pub(crate) fn gather<T>(
+        &self,
+        place: &Place,
+        looked_for: &str,
+        files: Vec<PathBuf>,
+        read: impl Fn(&Path, &mut Pictures, &mut Gathering<T>) -> Result<(), DataError>,
+    ) -> Result<TaskData<T>, DataError> {
+        if files.is_empty() {
+            return Err(place.nothing(looked_for));
+        }
+        let mut pictures = self.pictures(place);
+        let mut gathering = Gathering::new();
+        for path in files {
+            read(&path, &mut pictures, &mut gathering)?;
+        }
+        gathering.finish(self, looked_for)
+    }
+}
+
 impl<T> Gathering<T> {
     pub(crate) fn new() -> Self {
         Gathering {

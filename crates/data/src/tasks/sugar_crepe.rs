@@ -35,12 +35,7 @@ pub(super) fn open(
     place: &Place,
     looked_for: &str,
 ) -> Result<TaskData<Contrast>, DataError> {
-    let mut pictures = source.pictures(place);
-    let mut gathering = Gathering::new();
-    for path in files(place)? {
-        read_kind(&path, &mut pictures, &mut gathering)?;
-    }
-    gathering.finish(source, looked_for)
+    source.gather(place, looked_for, files(place)?, read_kind)
 }
 
 fn read_kind(
