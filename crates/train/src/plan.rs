@@ -87,11 +87,13 @@ impl Plan {
             ("fusion encoder", fusion),
             (
                 "projections",
-                backbone.image_projection.num_params() + backbone.text_projection.num_params(),
+                backbone.image_projection.num_params()
+                    + backbone.text_projection.num_params()
+                    + backbone.tags.num_params(),
             ),
             ("heads", model.heads.num_params() + model.temperature.num_params()),
         ];
-        let twin: usize = parameters[..4].iter().map(|(_, count)| count).sum();
+        let twin = backbone.num_params();
         let all: usize = parameters.iter().map(|(_, count)| count).sum();
 
         let pictures = recipe.model.task.map_or(1, |task| task.pictures);
