@@ -11,6 +11,7 @@ use weft_vision::VitConfig;
 
 use crate::backbone::Backbone;
 use crate::heads::{Heads, MlmHeadConfig};
+use crate::mim_head::MimHeadConfig;
 use crate::model::{Model, TEMPERATURE_RANGE};
 use crate::task_head::TaskHeadConfig;
 
@@ -32,6 +33,10 @@ pub struct ModelConfig {
     /// The head of a task; written by the trainer, who knows the task's classes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<TaskHeadConfig>,
+    /// The head of MIM, where it is not an MLP to the image encoder's width; written by the recipe,
+    /// which knows what is predicted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mim_head: Option<MimHeadConfig>,
 }
 
 fn published_std() -> f64 {
@@ -69,6 +74,7 @@ impl ModelConfig {
                 return Err(ConfigError::new(part, problem));
             }
         }
+        self.mim_head.map_or(Ok(()), |head| head.validate())?;
         self.task.map_or(Ok(()), |task| task.validate())
     }
 
@@ -101,11 +107,13 @@ impl ModelConfig {
             image_projection: linear(image, self.projection_width, device),
             text_projection: linear(text, self.projection_width, device),
         };
+        let mim = self.mim_head.unwrap_or(MimHeadConfig { depth: 0, output: image });
         let heads = Heads {
             itm: linear(self.fusion.class_width(), 2, device),
             mlm: MlmHeadConfig::new(fused, text, vocab_size).init(device),
             mrm: predictor(fused, fused, device),
-            mim: predictor(fused, image, device),
+            mim: (mim.depth == 0).then(|| predictor(fused, mim.output, device)),
+            mim_blocks: mim.blocks(&self.fusion.transformer, device),
             task: self.task.map(|task| task.init(self.fusion.class_width(), device)),
         };
         let temperature =
@@ -114,7 +122,7 @@ impl ModelConfig {
     }
 }
 
-/// The non-linear predictor of a feature target.
+/// The non-linear predictor of a target.
 fn predictor(width: usize, output: usize, device: &Device) -> FeedForward {
     let config = FeedForwardConfig {
         width,
