@@ -3,6 +3,7 @@
 
 pub mod batch;
 pub mod classification;
+pub mod code_lookup;
 pub mod entailment;
 pub mod filip;
 pub mod grounding;
@@ -19,5 +20,6 @@ pub mod views;
 pub mod vqa;
 
 pub use batch::PairBatch;
+pub use code_lookup::CodeLookup;
 pub use objective::{Loss, Objective, Objectives, Task};
 pub use views::{Embeddings, ImageView, Pass, TextView, Views};

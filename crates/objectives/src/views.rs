@@ -7,6 +7,7 @@ use weft_nn::AttentionMask;
 use weft_nn::index::indices;
 
 use crate::batch::PairBatch;
+use crate::code_lookup::CodeLookup;
 use crate::negatives::{Negatives, draw};
 
 /// How a picture enters the model.
@@ -55,6 +56,7 @@ pub struct Views<'a> {
     momentum: &'a Backbone,
     batch: &'a PairBatch,
     negatives_seed: u64,
+    codebook: Option<&'a CodeLookup>,
     images: [Option<Levels>; 2],
     texts: [Option<Levels>; 2],
     fused: [[Option<Fused>; 2]; 2],
@@ -81,6 +83,7 @@ impl<'a> Views<'a> {
             momentum,
             batch,
             negatives_seed,
+            codebook: None,
             images: [None, None],
             texts: [None, None],
             fused: [[None, None], [None, None]],
@@ -95,12 +98,26 @@ impl<'a> Views<'a> {
         }
     }
 
+    /// The same with the codebook of patches that the run has, if it has one.
+    pub fn with_codebook(self, codebook: Option<&'a CodeLookup>) -> Self {
+        Self { codebook, ..self }
+    }
+
     pub fn model(&self) -> &'a Model {
         self.model
     }
 
     pub fn batch(&self) -> &'a PairBatch {
         self.batch
+    }
+
+    /// The codes of patches.
+    ///
+    /// # Panics
+    ///
+    /// Where the run has no codebook: the trainer gives one to a run whose patches have codes.
+    pub fn codebook(&self) -> &'a CodeLookup {
+        self.codebook.expect("a run that predicts codes has a codebook")
     }
 
     /// How right each class is for each caption, `[batch, classes]`.
