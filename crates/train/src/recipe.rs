@@ -91,6 +91,10 @@ pub struct TrainConfig {
     /// Latest checkpoints that are kept, besides the best.
     #[serde(default = "two")]
     pub keep_last: usize,
+    /// Warn when the targets of MRM or MIM stay more alike than this: a figure `*_spread` of the log
+    /// that is below it for 100 logged steps. Without it nothing is watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collapse_below: Option<f64>,
     /// Pair captions with other pictures: the control experiment, in which nothing can be learned.
     #[serde(default)]
     pub shuffle_pairs: bool,
@@ -318,6 +322,10 @@ impl Recipe {
         ensure!(train.checkpoint_every > 0, "train.checkpoint_every must be at least 1");
         ensure!(train.keep_last > 0, "train.keep_last must be at least 1");
         ensure!((0.0..=1.0).contains(&train.momentum), "train.momentum must be in [0, 1]");
+        ensure!(
+            train.collapse_below.is_none_or(|below| below > 0.0 && below.is_finite()),
+            "train.collapse_below must be above 0"
+        );
         ensure!(self.eval.batch_size > 0, "eval.batch_size must be at least 1");
         ensure!(self.optimizer.clip_norm > 0.0, "optimizer.clip_norm must be above 0");
         let optimizer = &self.optimizer;
@@ -509,6 +517,7 @@ mod tests {
             ("trian.steps=7", "\"train\""),
             ("train.steps=many", "steps"),
             ("train.batch_size=1", "at least 2"),
+            ("train.collapse_below=0.0", "train.collapse_below"),
             ("model.vision.patch_size=7", "not a multiple"),
             ("nothing", "table.key=value"),
         ] {

@@ -15,6 +15,7 @@ use weft_data::tokenizer::Tokenizer;
 use weft_eval::results_table;
 
 use crate::checkpoint::{self, Best, Checkpoint, Companions};
+use crate::collapse::{CollapseMonitor, collapses};
 use crate::evaluate::{Evaluation, retrieve};
 use crate::inference::Inference;
 use crate::interrupt::Interrupt;
@@ -159,6 +160,9 @@ impl Trainer {
         let mut loader = loader(&self.recipe, &self.dataset, &self.tokenizer, first)?
             .with_ledger(self.progress.ledger.clone());
         let mut log = MetricsLog::open(&self.run.metrics(), &self.run.events(), first)?;
+        let mut monitor = CollapseMonitor::new(train.collapse_below);
+        // What was said before an interruption is not said again.
+        metrics_log::read(&self.run.metrics())?.iter().for_each(|line| _ = monitor.look(line));
         let samples = train.batch_size * train.accumulate;
         let mut display = progress::Progress::new(stepper.names(), first, train.steps, samples);
         let (seconds_before, wait_before) = (self.progress.seconds, self.progress.data_wait);
@@ -182,6 +186,7 @@ impl Trainer {
             let improved = validates && self.validate(&mut line)?;
             if every(train.log_every) || last || validates {
                 log.append(&line)?;
+                monitor.look(&line).iter().for_each(|warning| eprintln!("warning: {warning}"));
             }
             let ledger = loader.ledger();
             if ledger.total() > self.progress.ledger.total() {
@@ -344,10 +349,11 @@ impl Trainer {
         write_atomically(&self.run.summary(), &serde_json::to_vec_pretty(&summary)?)?;
 
         let lines = metrics_log::read(&self.run.metrics())?;
-        let notes = vec![
+        let mut notes = vec![
             "Held-out pictures; none was trained on, and no checkpoint was chosen by them.".into(),
             "Gallery: captions at equal distances through each split, not chosen by result.".into(),
         ];
+        notes.extend(collapses(train.collapse_below, &lines));
         let mut report = report(&model, &summary, &lines, &splits, notes, credits(&self.dataset))?;
         report.results.clone_from(&results);
         write_atomically(&self.run.report(), report.html()?.as_bytes())?;
