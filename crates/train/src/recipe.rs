@@ -272,6 +272,7 @@ impl Recipe {
     /// Parses and checks a recipe.
     pub fn parse(text: &str) -> Result<Self> {
         let recipe: Recipe = toml::from_str(text).map_err(|error| explain(&error))?;
+        let recipe = recipe.with_mim_head();
         recipe.validate()?;
         Ok(recipe)
     }
@@ -292,8 +293,18 @@ impl Recipe {
             set(&mut tree, path.trim(), parse_value(value.trim()))?;
         }
         let recipe: Recipe = tree.try_into().map_err(|error| explain(&error))?;
+        let recipe = recipe.with_mim_head();
         recipe.validate()?;
         Ok(recipe)
+    }
+
+    /// The same with the head that its MIM needs. A recipe without MIM keeps the head that stands in it:
+    /// fine-tuning takes it over from the recipe that it goes on from.
+    fn with_mim_head(mut self) -> Self {
+        if let Some(mim) = &self.objectives.mim {
+            self.model.mim_head = mim.head(&self.model.vision);
+        }
+        self
     }
 
     /// Checks what the types alone do not.
@@ -357,6 +368,10 @@ impl Recipe {
             "mask.image_ratio must be above 0 for MRM and MIM"
         );
         ensure!(
+            self.codebook().is_none_or(|(codes, _)| codes > 1),
+            "objectives.mim.codes must be at least 2"
+        );
+        ensure!(
             self.model.vision.mask_mode != MaskMode::Drop || self.mask.image_ratio < 1.0,
             "mask.image_ratio must be below 1 where masked patches are dropped"
         );
@@ -385,6 +400,12 @@ impl Recipe {
             );
         }
         Ok(())
+    }
+
+    /// Size of the codebook that the run needs: how many codes, and of how many numbers each; none
+    /// where it predicts no codes.
+    pub fn codebook(&self) -> Option<(usize, usize)> {
+        self.objectives.mim.as_ref()?.codebook(&self.model.vision)
     }
 
     /// How records reach the model outside training.
@@ -507,6 +528,31 @@ mod tests {
     }
 
     #[test]
+    fn the_head_of_mim_follows_from_its_target() {
+        let quick = Recipe::open("quick").unwrap();
+        assert_eq!(quick.model.mim_head, None);
+        let of = |settings: &[&str]| {
+            let settings: Vec<String> = settings.iter().map(|s| s.to_string()).collect();
+            let recipe = quick.with(&settings).unwrap();
+            assert_eq!(Recipe::parse(&recipe.to_toml().unwrap()).unwrap(), recipe);
+            recipe
+        };
+        let head = |recipe: &Recipe| recipe.model.mim_head.map(|head| (head.depth, head.output));
+        let pixels = of(&["objectives.mim.target=pixels"]);
+        assert_eq!(head(&pixels), Some((0, 3 * 18 * 18)));
+        assert_eq!(pixels.codebook(), None);
+        let tokens = of(&["objectives.mim.target=tokens", "objectives.mim.codes=64"]);
+        assert_eq!(head(&tokens), Some((0, 64)));
+        assert_eq!(tokens.codebook(), Some((64, 3 * 18 * 18)));
+        assert_eq!(head(&of(&["objectives.mim.head_depth=2"])), Some((2, 128)));
+        // Back again, and on to a task.
+        let back = pixels.with(&["objectives.mim.target=features".to_string()]).unwrap();
+        assert_eq!(head(&back), None);
+        let task = pixels.with(&["objectives={vqa={}}".to_string()]).unwrap();
+        assert_eq!(head(&task), head(&pixels));
+    }
+
+    #[test]
     fn set_overrides_and_refuses() {
         let recipe = Recipe::open("quick").unwrap();
         let set = |text: &str| recipe.with(&[text.to_string()]);
@@ -518,6 +564,8 @@ mod tests {
             ("train.steps=many", "steps"),
             ("train.batch_size=1", "at least 2"),
             ("train.collapse_below=0.0", "train.collapse_below"),
+            ("objectives.mim={target=\"tokens\", codes=1}", "at least 2"),
+            ("objectives.mim.target=words", "tokens"),
             ("model.vision.patch_size=7", "not a multiple"),
             ("nothing", "table.key=value"),
         ] {
