@@ -100,31 +100,11 @@ pub fn mim_token_loss(logits: Tensor<2>, codes: Tensor<1, Int>) -> Tensor<1> {
     cross_entropy(logits, codes)
 }
 
-/// What is to be predicted of the masked patches of a batch, off the tape.
-enum Hidden {
-    Features(Target),
-    /// `[masked patches, 3 * patch_size^2]`
-    Pixels(Tensor<2>),
-    /// `[masked patches]`
-    Codes(Tensor<1, Int>),
-}
-
 /// The objective: from (masked picture, caption), the online network predicts what the masked patches
 /// are.
 pub struct Mim(pub MimConfig);
 
 impl Mim {
-    fn hidden(&self, views: &mut Views) -> Hidden {
-        match self.0.target {
-            MimTarget::Features => Hidden::Features(self.features(views)),
-            MimTarget::Pixels => Hidden::Pixels(self.pixels(views)),
-            MimTarget::Tokens => {
-                let pixels = self.pixels(views);
-                Hidden::Codes(views.codebook().nearest(pixels))
-            }
-        }
-    }
-
     /// What the momentum image encoder, before any fusion, makes of the clean picture.
     fn features(&self, views: &mut Views) -> Target {
         let features = views.momentum_image();
@@ -144,6 +124,13 @@ impl Mim {
     }
 }
 
+/// What the head makes of the masked patches, `[masked patches, output]`.
+fn prediction(views: &mut Views) -> Tensor<2> {
+    let heads = &views.model().heads;
+    let image = heads.mim_patches(views.fused(ImageView::Masked, TextView::Clean).image);
+    heads.mim_prediction(rows(image, views.batch().masked_patches.clone()))
+}
+
 impl Objective for Mim {
     fn name(&self) -> &'static str {
         "mim"
@@ -154,18 +141,21 @@ impl Objective for Mim {
     }
 
     fn compute(&self, views: &mut Views) -> Loss {
-        let (heads, patches) = (&views.model().heads, views.batch().masked_patches.clone());
-        let hidden = self.hidden(views);
-        let image = views.fused(ImageView::Masked, TextView::Clean).image;
-        let prediction = heads.mim_prediction(rows(heads.mim_patches(image), patches));
-        let (value, figures) = match hidden {
-            Hidden::Features(target) => {
-                (mim_loss(prediction, target.features), vec![("mim_spread", target.spread)])
+        let (value, figures) = match self.0.target {
+            MimTarget::Features => {
+                let target = self.features(views);
+                let value = mim_loss(prediction(views), target.features);
+                (value, vec![("mim_spread", target.spread)])
             }
-            Hidden::Pixels(pixels) => (mim_loss(prediction, pixels), vec![]),
-            Hidden::Codes(codes) => {
-                let right = accuracy(prediction.clone().inner(), codes.clone());
-                (mim_token_loss(prediction, codes), vec![("mim_accuracy", right)])
+            MimTarget::Pixels => {
+                let pixels = self.pixels(views);
+                (mim_loss(prediction(views), pixels), vec![])
+            }
+            MimTarget::Tokens => {
+                let codes = views.codebook().nearest(self.pixels(views));
+                let logits = prediction(views);
+                let right = accuracy(logits.clone().inner(), codes.clone());
+                (mim_token_loss(logits, codes), vec![("mim_accuracy", right)])
             }
         };
         Loss { name: self.name(), value, figures }
