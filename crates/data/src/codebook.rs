@@ -2,7 +2,7 @@
 //! predict.
 //!
 //! BEiT (Bao et al. 2022) and, in its Table 9, MAMO predict the tokens of DALL-E's discrete VAE, which
-//! was trained on 250 million pictures. This is our small stand-in for it, learned in seconds from the
+//! was trained on 250 million pictures. This is our small stand-in for it, learned from the
 //! training pictures themselves: the code of a patch is the nearest of the centres that k-means finds.
 //! Its codes say what a patch looks like; a dVAE's, whose receptive field is wider, say more.
 

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use crate::error::DataError;
 
-/// Rounds after which it is given up that the assignment settles. The last ones gain next to nothing.
+/// Rounds after which it is given up that the assignment settles.
 const ROUNDS: usize = 25;
 
 /// Numbers that are added up side by side.
