@@ -111,6 +111,53 @@ fn a_damaged_checkpoint_is_refused_by_name_and_the_one_before_offered() {
     assert!(fail(command).contains("optimizer.safetensors"));
 }
 
+/// A run that predicts codes of patches goes on with the codes that it began with.
+#[test]
+fn codes_of_patches_belong_to_the_checkpoint() {
+    const CODES: &str = "objectives.mim={target=\"tokens\", codes=16}";
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    succeed(train(&run, 6, &[CODES, "train.checkpoint_every=3"]));
+    let (whole, bytes) = (metrics(&run), fingerprint(&run));
+    let all = checkpoints(&run);
+    let codebook = |checkpoint: &Path| std::fs::read(checkpoint.join("codebook.safetensors"));
+    assert_eq!(codebook(&all[0]).unwrap(), codebook(&all[1]).unwrap());
+    resume(&all[0]);
+    assert_eq!((metrics(&run), fingerprint(&run)), (whole, bytes));
+
+    // A run that starts from it takes its codes over, if it predicts any.
+    let start = format!("start.checkpoint={:?}", run.display().to_string());
+    let next = folder.path().join("next");
+    succeed(train(&next, 1, &[CODES, "seed=7", &start]));
+    assert_eq!(codebook(&checkpoints(&next)[0]).unwrap(), codebook(&all[1]).unwrap());
+    let plain = folder.path().join("plain");
+    succeed(train(&plain, 1, &[&start]));
+    assert!(codebook(&checkpoints(&plain)[0]).is_err());
+    resume(&plain);
+
+    let path = all[1].join("codebook.safetensors");
+    let refused = || {
+        let mut command = weft(&["train", "--resume"]);
+        command.arg(&all[1]);
+        fail(command)
+    };
+    let mut damaged = codebook(&all[1]).unwrap();
+    let last = damaged.len() - 1;
+    damaged[last] ^= 1;
+    std::fs::write(&path, damaged).unwrap();
+    assert!(refused().contains("codebook.safetensors"), "{}", refused());
+    std::fs::remove_file(&path).unwrap();
+    assert!(refused().contains("codebook.safetensors"), "{}", refused());
+    // Not even the manifest knows of one.
+    let manifest = all[1].join("manifest.json");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    let mut tree: serde_json::Value = serde_json::from_str(&text).unwrap();
+    tree["files"].as_object_mut().unwrap().remove("codebook.safetensors").unwrap();
+    std::fs::write(&manifest, tree.to_string()).unwrap();
+    let error = refused();
+    assert!(error.contains("codebook.safetensors") && error.contains("tokens"), "{error}");
+}
+
 #[test]
 fn resume_takes_no_other_recipe() {
     let mut command = weft(&["train", "--resume", "somewhere", "--steps", "3"]);

@@ -5,6 +5,7 @@
 
 pub mod augment;
 pub mod batch;
+pub mod codebook;
 pub mod dataset;
 pub mod decode;
 pub mod emoji;

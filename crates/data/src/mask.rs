@@ -7,21 +7,34 @@ use serde::{Deserialize, Serialize};
 
 use crate::tokenizer::{Encoding, Tokenizer};
 
+/// What of a caption is chosen as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TextUnit {
+    /// All tokens of a word: none of them gives the others away (whole word masking).
+    #[default]
+    Word,
+    /// Each token by itself, as BERT's first release does.
+    Token,
+}
+
 /// How much of a picture and of a caption is masked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MaskConfig {
     /// Fraction of the patches that is masked.
     pub image_ratio: f64,
-    /// Patches per side of the square that is masked as one; 2 gives the 32 pixel units of a
-    /// 16 pixel patch.
+    /// Patches per side of the square that is masked as one: 1 for patches drawn one by one; 2 gives
+    /// the 32 pixel units of a 16 pixel patch.
     pub image_block: usize,
-    /// Fraction of the words that is chosen, rounded up to whole words.
+    /// What of a caption is chosen as one, `word` or `token`.
+    pub text_unit: TextUnit,
+    /// Fraction of the words (or tokens, by `text_unit`) that is chosen, rounded up to whole ones.
     pub text_ratio: f64,
-    /// Fraction of the chosen words that is left as it is. MAMO, as we read it, hides every chosen
+    /// Fraction of the chosen ones that is left as it is. MAMO, as we read it, hides every chosen
     /// word; BERT leaves 0.1 and swaps 0.1.
     pub text_keep: f64,
-    /// Fraction of the chosen words whose tokens are replaced by random ones.
+    /// Fraction of the chosen ones whose tokens are replaced by random ones.
     pub text_swap: f64,
     /// Probability with which a picture's tag is hidden (MVPTR: 0.15).
     pub tag_ratio: f64,
@@ -32,6 +45,7 @@ impl Default for MaskConfig {
         MaskConfig {
             image_ratio: 0.75,
             image_block: 2,
+            text_unit: TextUnit::Word,
             text_ratio: 0.25,
             text_keep: 0.0,
             text_swap: 0.0,
@@ -73,7 +87,17 @@ impl MaskConfig {
         mask
     }
 
-    /// Chooses whole words to predict: `text_ratio` of them, rounded up; never a special token.
+    /// Which unit each token belongs to; `None` for a special token.
+    fn units(&self, encoding: &Encoding) -> Vec<Option<u32>> {
+        let tokens = encoding.words.iter().zip(0..);
+        match self.text_unit {
+            TextUnit::Word => encoding.words.clone(),
+            TextUnit::Token => tokens.map(|(word, at)| word.map(|_| at)).collect(),
+        }
+    }
+
+    /// Chooses whole words to predict, or tokens by `text_unit`: `text_ratio` of them, rounded up;
+    /// never a special token.
     /// A phrase with a chosen word is hidden, too, so that it does not give the word away (MVPTR's
     /// release does the same); phrases are not chosen themselves.
     ///
@@ -86,7 +110,8 @@ impl MaskConfig {
         tokenizer: &Tokenizer,
         rng: &mut ChaCha8Rng,
     ) -> (Vec<u32>, Vec<bool>) {
-        let mut words: Vec<u32> = encoding.words.iter().copied().flatten().collect();
+        let units = self.units(encoding);
+        let mut words: Vec<u32> = units.iter().copied().flatten().collect();
         words.sort_unstable();
         words.dedup();
         // The last digits of a product such as 0.15 * 20 shall not round up to one word more.
@@ -99,7 +124,7 @@ impl MaskConfig {
         for word in words {
             let fate: f64 = rng.random();
             for at in 0..ids.len() {
-                if encoding.words[at] != Some(word) {
+                if units[at] != Some(word) {
                     continue;
                 }
                 chosen[at] = true;

@@ -1,9 +1,12 @@
 //! The tokenizer, and the masks of words and patches.
 
 use proptest::prelude::*;
-use weft_data::mask::MaskConfig;
+use rand::RngExt;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use weft_data::mask::{MaskConfig, TextUnit};
 use weft_data::random::addressed;
-use weft_data::tokenizer::Tokenizer;
+use weft_data::tokenizer::{Encoding, Tokenizer};
 
 fn captions() -> Vec<String> {
     let nouns = ["dog", "doghouse", "house", "horse", "snowman", "snowflake", "tree", "treehouse"];
@@ -162,6 +165,59 @@ fn a_caption_without_words_has_nothing_to_predict() {
 }
 
 #[test]
+fn a_block_of_one_is_any_patch() {
+    let config = MaskConfig { image_ratio: 0.25, image_block: 1, ..MaskConfig::default() };
+    let draws: Vec<_> =
+        (0..200).map(|seed| config.image([4, 4], &mut addressed(seed, 0, "", "m"))).collect();
+    for patch in 0..16 {
+        let masked = draws.iter().filter(|mask| mask[patch]).count();
+        // Four standard deviations of 200 draws at a quarter are 24.5.
+        assert!((26..=74).contains(&masked), "patch {patch}: {masked} of 200");
+    }
+    // Masked patches do not come in squares.
+    let split = draws.iter().filter(|mask| [1, 4, 5].iter().any(|other| mask[*other] != mask[0]));
+    assert!(split.count() > 100);
+}
+
+#[test]
+fn tokens_are_masked_one_by_one_where_the_recipe_says_so() {
+    let tokenizer = tokenizer();
+    let encoding = tokenizer.encode("redhorse bluedog redblue", 32).unwrap();
+    let tokens = encoding.words.iter().flatten().count();
+    assert!(tokens > 3, "words of several tokens: {:?}", encoding.tokens);
+    let config =
+        MaskConfig { text_ratio: 0.3, text_unit: TextUnit::Token, ..MaskConfig::default() };
+    let mut counts = vec![0; encoding.len()];
+    let mut split = 0;
+    for seed in 0..200 {
+        let (ids, chosen) = config.text(&encoding, &tokenizer, &mut addressed(seed, 0, "", "t"));
+        let count = chosen.iter().filter(|chosen| **chosen).count();
+        assert_eq!(count, (0.3 * tokens as f64 - 1e-9).ceil() as usize);
+        for at in 0..encoding.len() {
+            counts[at] += usize::from(chosen[at]);
+            let expected = if chosen[at] { tokenizer.mask_id() } else { encoding.ids[at] };
+            assert_eq!(ids[at], expected);
+        }
+        split += usize::from((1..encoding.len()).any(|at| {
+            encoding.words[at] == encoding.words[at - 1] && chosen[at] != chosen[at - 1]
+        }));
+    }
+    for (word, count) in encoding.words.iter().zip(counts) {
+        assert_eq!(word.is_some(), count > 0, "each token in its turn, special ones never");
+    }
+    assert!(split > 100, "words are split in {split} of 200 draws");
+}
+
+#[test]
+fn the_unit_is_named_in_a_recipe_and_a_word_without_it() {
+    let read = |text: &str| toml::from_str::<MaskConfig>(text);
+    assert_eq!(read("").unwrap().text_unit, TextUnit::Word);
+    assert_eq!(read("text_unit = \"token\"").unwrap().text_unit, TextUnit::Token);
+    let error = read("text_unit = \"letter\"").unwrap_err().to_string();
+    assert!(error.contains("word") && error.contains("token"), "{error}");
+}
+
+#[test]
 fn whole_blocks_are_masked_where_they_fit() {
     let config = MaskConfig { image_ratio: 0.5, image_block: 2, ..MaskConfig::default() };
     let mask = config.image([8, 8], &mut addressed(1, 0, "", "m"));
@@ -173,7 +229,47 @@ fn whole_blocks_are_masked_where_they_fit() {
     }
 }
 
+/// What [`MaskConfig::text`] chose of words before there were other units.
+fn masked_words(
+    config: &MaskConfig,
+    encoding: &Encoding,
+    tokenizer: &Tokenizer,
+    rng: &mut ChaCha8Rng,
+) -> (Vec<u32>, Vec<bool>) {
+    let mut words: Vec<u32> = encoding.words.iter().copied().flatten().collect();
+    words.dedup();
+    let count = (config.text_ratio * words.len() as f64 - 1e-9).ceil().max(0.0) as usize;
+    words.shuffle(rng);
+    let (mut ids, mut chosen) = (encoding.ids.clone(), vec![false; encoding.len()]);
+    for word in &words[..count] {
+        let fate: f64 = rng.random();
+        for at in (0..ids.len()).filter(|at| encoding.words[*at] == Some(*word)) {
+            chosen[at] = true;
+            ids[at] = match fate {
+                fate if fate < config.text_keep => ids[at],
+                fate if fate < config.text_keep + config.text_swap => tokenizer.random_token(rng),
+                _ => tokenizer.mask_id(),
+            };
+        }
+    }
+    (ids, chosen)
+}
+
 proptest! {
+    #[test]
+    fn words_are_chosen_by_the_draws_that_always_chose_them(
+        words in prop::collection::vec("[a-z]{1,9}", 0..12), ratio in 0.0_f64..=1.0, seed: u64,
+    ) {
+        let tokenizer = tokenizer();
+        let config = MaskConfig {
+            text_ratio: ratio, text_keep: 0.2, text_swap: 0.3, ..MaskConfig::default()
+        };
+        let encoding = tokenizer.encode(&words.join(" "), 64).unwrap();
+        let rng = || addressed(seed, 0, "", "t");
+        let found = config.text(&encoding, &tokenizer, &mut rng());
+        prop_assert_eq!(found, masked_words(&config, &encoding, &tokenizer, &mut rng()));
+    }
+
     #[test]
     fn the_number_of_masked_patches_is_exact(
         rows in 1_usize..20, columns in 1_usize..20, block in 1_usize..6,

@@ -11,6 +11,7 @@ use weft_vision::VitConfig;
 
 use crate::backbone::Backbone;
 use crate::heads::{Heads, MlmHeadConfig};
+use crate::mim_head::MimHeadConfig;
 use crate::model::{Model, TEMPERATURE_RANGE};
 use crate::region_head::RegionHead;
 use crate::tag_embeddings::TagEmbeddings;
@@ -37,6 +38,10 @@ pub struct ModelConfig {
     /// The head of a task; written by the trainer, who knows the task's classes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<TaskHeadConfig>,
+    /// The head of MIM, where it is not an MLP to the image encoder's width; written by the recipe,
+    /// which knows what is predicted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mim_head: Option<MimHeadConfig>,
 }
 
 /// What a model knows besides words (MVP).
@@ -84,6 +89,7 @@ impl ModelConfig {
                 return Err(ConfigError::new(part, problem));
             }
         }
+        self.mim_head.map_or(Ok(()), |head| head.validate())?;
         self.task.map_or(Ok(()), |task| task.validate())
     }
 
@@ -121,11 +127,13 @@ impl ModelConfig {
             text_projection: linear(text, self.projection_width, device),
             tags: with_tags.then(|| TagEmbeddings::new(text, image, device)),
         };
+        let mim = self.mim_head.unwrap_or(MimHeadConfig { depth: 0, output: image });
         let heads = Heads {
             itm: linear(self.fusion.class_width(), 2, device),
             mlm: MlmHeadConfig::new(fused, text, vocab_size).init(device),
             mrm: predictor(fused, fused, device),
-            mim: predictor(fused, image, device),
+            mim: (mim.depth == 0).then(|| predictor(fused, mim.output, device)),
+            mim_blocks: mim.blocks(&self.fusion.transformer, device),
             phrases: self.concepts.map(|_| recovering(text)),
             tags: with_tags.then(|| recovering(image)),
             task: self
@@ -143,7 +151,7 @@ impl ModelConfig {
     }
 }
 
-/// The non-linear predictor of a feature target.
+/// The non-linear predictor of a target.
 fn predictor(width: usize, output: usize, device: &Device) -> FeedForward {
     let config = FeedForwardConfig {
         width,

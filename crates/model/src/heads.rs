@@ -7,6 +7,7 @@ use weft_kernels::{LinearCrossEntropy, linear_cross_entropy};
 use weft_nn::init::linear;
 use weft_nn::{Activation, FeedForward, LayerNorm, LayerNormConfig, Linear};
 
+use crate::mim_head::MimBlocks;
 use crate::region_head::RegionHead;
 use crate::task_head::TaskHead;
 
@@ -18,8 +19,9 @@ pub struct Heads {
     pub mlm: MlmHead,
     /// MAMO's non-linear projector `g`, on the online side only.
     pub mrm: FeedForward,
-    /// From fused patches to the momentum image encoder's features.
-    pub mim: FeedForward,
+    /// From fused patches to what MIM predicts of them: this MLP, or the blocks.
+    pub mim: Option<FeedForward>,
+    pub mim_blocks: Option<MimBlocks>,
     /// Of a model that knows phrases: from the text encoder's phrases to the whole embedding table.
     pub phrases: Option<MlmHead>,
     /// Of a model that knows tags: from the image encoder's tags to the whole embedding table.

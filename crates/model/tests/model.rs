@@ -1,10 +1,12 @@
 //! Weights in and out, the momentum twin, and the temperature.
 
+use std::collections::BTreeMap;
+
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Distribution, Tensor};
 use weft_fusion::FusionConfig;
 use weft_model::folder::{read_model, write_model};
-use weft_model::{Model, ModelConfig, momentum, weights};
+use weft_model::{MimHeadConfig, Model, ModelConfig, momentum, weights};
 use weft_nn::{NormPosition, TransformerConfig};
 use weft_text::TextEncoderConfig;
 use weft_vision::{MaskMode, VitConfig};
@@ -23,11 +25,38 @@ fn config() -> ModelConfig {
         fusion: FusionConfig::joint(transformer(NormPosition::Pre)),
         concepts: None,
         task: None,
+        mim_head: None,
     }
 }
 
 fn model(seed: u64) -> Model {
     config().init(10, seed, &Device::flex().autodiff()).unwrap()
+}
+
+/// Each parameter by its path.
+#[derive(Default)]
+struct Named {
+    path: Vec<String>,
+    found: BTreeMap<String, Vec<f32>>,
+}
+
+impl ModuleVisitor for Named {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.into());
+    }
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let values = param.val().inner().into_data().iter::<f32>().collect();
+        self.found.insert(self.path.join("."), values);
+    }
+}
+
+fn named(config: &ModelConfig) -> BTreeMap<String, Vec<f32>> {
+    let mut named = Named::default();
+    config.init(10, 1, &Device::flex().autodiff()).unwrap().visit(&mut named);
+    named.found
 }
 
 #[derive(Default)]
@@ -140,4 +169,51 @@ fn a_model_in_a_folder_comes_back_to_the_bit() {
     std::fs::remove_file(folder.path().join("model.safetensors")).unwrap();
     let error = read_model(folder.path(), &device).err().unwrap().to_string();
     assert!(error.contains("model.safetensors"), "{error}");
+}
+
+#[test]
+fn another_head_of_mim_leaves_every_other_weight_as_it_was() {
+    let with = |depth, output| {
+        named(&ModelConfig { mim_head: Some(MimHeadConfig { depth, output }), ..config() })
+    };
+    let plain = named(&config());
+    // 8 is the image encoder's width: the head that a model has by itself.
+    assert_eq!(with(0, 8), plain);
+    assert!(plain.contains_key("heads.mim.contract.weight"));
+    let wide = with(0, 48);
+    assert_eq!(wide["heads.mim.contract.weight"].len(), 16 * 48);
+    let deep = with(2, 8);
+    assert_eq!(deep["heads.mim_blocks.output.weight"].len(), 8 * 8);
+    assert!(deep.keys().any(|path| path.starts_with("heads.mim_blocks.stack.blocks.1.")));
+    assert!(!deep.keys().any(|path| path.starts_with("heads.mim.")));
+    for other in [wide, deep] {
+        for (path, values) in plain.iter().filter(|(path, _)| !path.starts_with("heads.mim")) {
+            assert_eq!(&other[path], values, "{path}");
+        }
+    }
+    let none = ModelConfig { mim_head: Some(MimHeadConfig { depth: 0, output: 0 }), ..config() };
+    assert!(none.validate().unwrap_err().to_string().contains("mim_head"));
+}
+
+#[test]
+fn blocks_of_the_head_see_all_patches_and_an_mlp_one() {
+    let device = Device::flex();
+    let patches = || Tensor::<3>::random([2, 4, 8], Distribution::Normal(0.0, 1.0), &device);
+    let (one, mut other) = (patches(), patches());
+    // The first patch is the same, the others are not.
+    other = Tensor::cat(vec![one.clone().narrow(1, 0, 1), other.narrow(1, 1, 3)], 1);
+    let differs = |depth| {
+        let head = Some(MimHeadConfig { depth, output: 5 });
+        let model = ModelConfig { mim_head: head, init_std: 0.3, ..config() };
+        let heads = model.init(10, 1, &device).unwrap().heads;
+        let [one, other] = [&one, &other].map(|patches| {
+            let seen = heads.mim_patches(patches.clone()).narrow(1, 0, 1).reshape([2, 8]);
+            heads.mim_prediction(seen)
+        });
+        assert_eq!(one.dims(), [2, 5]);
+        (one - other).abs().max().into_scalar::<f32>()
+    };
+    assert_eq!(differs(0), 0.0);
+    assert!(differs(1) > 1e-3);
+    assert!(differs(2) > 1e-3);
 }

@@ -3,6 +3,7 @@
 
 pub mod batch;
 pub mod classification;
+pub mod code_lookup;
 pub mod concepts;
 pub mod entailment;
 pub mod filip;
@@ -22,5 +23,6 @@ pub mod vqa;
 pub mod wpg;
 
 pub use batch::PairBatch;
+pub use code_lookup::CodeLookup;
 pub use objective::{Loss, Objective, Objectives, Task};
 pub use views::{Embeddings, ImageView, Pass, TextView, Views};

@@ -113,7 +113,8 @@ impl Objectives {
         add(self.mcr.is_some() && tags, &[Pass::Image(I::Clean)]);
         add(self.mlm.is_some() || self.mrm.is_some(), &masked_text);
         add(self.mrm.is_some(), &momentum);
-        add(self.mim.is_some(), &[Pass::MomentumImage]);
+        let mim_momentum = self.mim.as_ref().is_some_and(MimConfig::needs_momentum);
+        add(mim_momentum, &[Pass::MomentumImage]);
         add(self.mim.is_some() || self.mrm.is_some(), &masked_image);
         add(task && pictures == 2, &[Pass::OtherImage, Pass::FusedOther]);
         all

@@ -1,4 +1,4 @@
-//! What the feature targets of MRM and MIM share.
+//! What the targets of MRM and MIM share.
 
 use burn::tensor::{Int, Tensor};
 use weft_kernels::standardize;
@@ -18,9 +18,13 @@ impl Target {
     /// Of `features`, each standardised if `standardized`.
     pub fn new(features: Tensor<2>, standardized: bool) -> Self {
         let spread = target_spread(features.clone());
-        let features = if standardized { standardize(features, EPSILON) } else { features };
-        Self { features, spread }
+        Self { features: scaled(features, standardized), spread }
     }
+}
+
+/// `items`, `[items, width]`, each standardised if `standardized`.
+pub(crate) fn scaled(items: Tensor<2>, standardized: bool) -> Tensor<2> {
+    if standardized { standardize(items, EPSILON) } else { items }
 }
 
 /// Mean over dimensions of the standard deviation over tokens: near 0 when all targets are alike,

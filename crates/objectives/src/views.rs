@@ -7,6 +7,7 @@ use weft_nn::AttentionMask;
 use weft_nn::index::indices;
 
 use crate::batch::PairBatch;
+use crate::code_lookup::CodeLookup;
 use crate::negatives::{Hardness, Negatives};
 
 /// How a picture enters the model.
@@ -55,6 +56,7 @@ pub struct Views<'a> {
     momentum: &'a Backbone,
     batch: &'a PairBatch,
     negatives_seed: u64,
+    codebook: Option<&'a CodeLookup>,
     images: [Option<Levels>; 2],
     tags: Option<Tensor<3>>,
     texts: [Option<Levels>; 2],
@@ -82,6 +84,7 @@ impl<'a> Views<'a> {
             momentum,
             batch,
             negatives_seed,
+            codebook: None,
             images: [None, None],
             tags: None,
             texts: [None, None],
@@ -95,6 +98,11 @@ impl<'a> Views<'a> {
             task_output: None,
             passes: Vec::new(),
         }
+    }
+
+    /// The same with the codebook of patches that the run has, if it has one.
+    pub fn with_codebook(self, codebook: Option<&'a CodeLookup>) -> Self {
+        Self { codebook, ..self }
     }
 
     pub fn model(&self) -> &'a Model {
@@ -121,6 +129,15 @@ impl<'a> Views<'a> {
     /// A loss of 0 that still is on the tape, for an objective that finds nothing in a batch.
     pub fn nothing(&self) -> Tensor<1> {
         self.model.temperature.val() * 0.0
+    }
+
+    /// The codes of patches.
+    ///
+    /// # Panics
+    ///
+    /// Where the run has no codebook: the trainer gives one to a run whose patches have codes.
+    pub fn codebook(&self) -> &'a CodeLookup {
+        self.codebook.expect("a run that predicts codes has a codebook")
     }
 
     /// How right each class is for each caption, `[batch, classes]`.

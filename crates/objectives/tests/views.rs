@@ -13,7 +13,8 @@ fn passes(toml: &str) -> Vec<Pass> {
 }
 
 fn passes_of(toml: &str, (model, twin): (Model, Backbone), batch: PairBatch) -> Vec<Pass> {
-    let mut views = Views::new(&model, &twin, &batch, 0);
+    let codebook = common::codebook(&batch.images.device());
+    let mut views = Views::new(&model, &twin, &batch, 0).with_codebook(Some(&codebook));
     let objectives: Objectives = toml::from_str(toml).unwrap();
     for objective in objectives.build() {
         objective.compute(&mut views);
@@ -65,6 +66,22 @@ fn an_objective_alone_makes_only_what_it_needs() {
             Pass::Fused(I::Masked, T::Clean)
         ]
     );
+}
+
+/// What is in the picture itself needs no network to be predicted.
+#[test]
+fn pixels_and_tokens_need_no_momentum_pass() {
+    use ImageView as I;
+    use TextView as T;
+    let expected = [Pass::Image(I::Masked), Pass::Text(T::Clean), Pass::Fused(I::Masked, T::Clean)];
+    for mim in ["target = \"pixels\"", "target = \"tokens\"\ncodes = 6"] {
+        let device = Device::flex();
+        let models = common::mim_models(mim, MaskMode::Drop, &device);
+        let toml = format!("[mim]\n{mim}\n");
+        assert_eq!(passes_of(&toml, models, common::batch(&device)), expected);
+        let objectives: Objectives = toml::from_str(&toml).unwrap();
+        assert!(!objectives.passes(1, false).contains(&Pass::MomentumImage));
+    }
 }
 
 #[test]
@@ -129,6 +146,15 @@ fn passes_are_foreseen() {
         let models = common::concept_models(&device);
         let found = passes_of(&toml, models, common::concept_batch(&device));
         assert_eq!(sorted(found), sorted(objectives.passes(1, true)), "{toml}");
+    }
+    for mim in ["target = \"pixels\"", "target = \"tokens\"\ncodes = 6", "head_depth = 1"] {
+        for others in ["", "[itc]\n[itm]\n[mlm]\n", "[mrm]\n"] {
+            let toml = format!("{others}[mim]\n{mim}\n");
+            let models = common::mim_models(mim, MaskMode::Drop, &device);
+            let objectives: Objectives = toml::from_str(&toml).unwrap();
+            let found = passes_of(&toml, models, common::batch(&device));
+            assert_eq!(sorted(found), sorted(objectives.passes(1, false)), "{toml}");
+        }
     }
     for pictures in [1, 2] {
         let models = common::task_models(pictures, &device);

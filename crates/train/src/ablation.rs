@@ -9,8 +9,9 @@ use weft_eval::MetricName;
 use crate::recipe::Recipe;
 
 /// The grids that come with weft.
-const BUILT_IN: [(&str, &str); 3] = [
+const BUILT_IN: [(&str, &str); 4] = [
     ("mamo-objectives", include_str!("../recipes/ablations/mamo-objectives.toml")),
+    ("mamo-targets", include_str!("../recipes/ablations/mamo-targets.toml")),
     ("mvp-parts", include_str!("../recipes/ablations/mvp-parts.toml")),
     ("unimo3-connections", include_str!("../recipes/ablations/unimo3-connections.toml")),
 ];
@@ -139,6 +140,24 @@ mod tests {
             .collect();
         let (least, most) = (counts.iter().min().unwrap(), counts.iter().max().unwrap());
         assert!(*most as f64 <= 1.01 * *least as f64, "{counts:?}");
+    }
+
+    #[test]
+    fn targets_of_mim_differ_in_the_target_alone() {
+        let ablation = Ablation::open("mamo-targets").unwrap();
+        let heads: Vec<(usize, usize)> = ablation
+            .variants
+            .iter()
+            .map(|variant| {
+                let mut recipe = ablation.recipe_of(variant).unwrap();
+                let head = recipe.model.mim_head.take().map_or((0, 128), |h| (h.depth, h.output));
+                let all = ablation.recipe_of(&ablation.variants[2]).unwrap();
+                recipe.objectives.mim.clone_from(&all.objectives.mim);
+                assert_eq!(recipe, all, "{}", variant.name);
+                head
+            })
+            .collect();
+        assert_eq!(heads, [(0, 768), (0, 512), (0, 128), (2, 128)]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use weft_data::codebook::Codebook;
 use weft_data::error::Ledger;
 use weft_data::preprocess::Preprocess;
 use weft_data::tokenizer::{Phrases, Tokenizer};
@@ -28,6 +29,7 @@ const PREPROCESS: &str = "preprocess.json";
 const RECIPE: &str = "recipe.toml";
 const PHRASES: &str = "phrases.json";
 const CLASSES: &str = "classes.json";
+const CODEBOOK: &str = "codebook.safetensors";
 
 /// What a checkpoint holds, by file name: size and SHA-256 of the content.
 #[derive(Debug, Serialize, Deserialize)]
@@ -72,6 +74,8 @@ pub struct Companions<'a> {
     pub preprocess: &'a Preprocess,
     /// Names of the task's classes; empty without them.
     pub classes: &'a [String],
+    /// The codes of patches that the model predicts, where it does.
+    pub codebook: Option<&'a Codebook>,
 }
 
 /// A checkpoint whose every file has the hash that its manifest says.
@@ -209,6 +213,14 @@ impl Checkpoint {
         if path.exists() { read_json(&path) } else { Ok(Vec::new()) }
     }
 
+    /// The codes of patches that its model predicts, as `recipe`, its own, sizes them; none where it
+    /// predicts none.
+    pub fn codebook(&self, recipe: &Recipe) -> Result<Option<Codebook>> {
+        let Some((codes, width)) = recipe.codebook() else { return Ok(None) };
+        let codebook = Codebook::load(&self.path.join(CODEBOOK), codes, width);
+        codebook.context("the codes that objectives.mim.target = \"tokens\" predicts").map(Some)
+    }
+
     /// Where its run stood.
     pub fn progress(&self) -> Result<Progress> {
         read_json(&self.path.join(PROGRESS))
@@ -308,6 +320,9 @@ fn write(
     fs::write(folder.join(PROGRESS), serde_json::to_vec_pretty(progress)?)?;
     if !companions.classes.is_empty() {
         fs::write(folder.join(CLASSES), serde_json::to_vec_pretty(companions.classes)?)?;
+    }
+    if let Some(codebook) = companions.codebook {
+        codebook.save(&folder.join(CODEBOOK))?;
     }
 
     let mut files = BTreeMap::new();

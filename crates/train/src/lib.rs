@@ -3,6 +3,8 @@
 pub mod ablation;
 pub mod attention_map;
 pub mod checkpoint;
+pub mod codebook;
+pub mod collapse;
 pub mod concepts;
 pub mod device_batch;
 pub mod evaluate;

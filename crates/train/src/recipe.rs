@@ -110,6 +110,10 @@ pub struct TrainConfig {
     /// Latest checkpoints that are kept, besides the best.
     #[serde(default = "two")]
     pub keep_last: usize,
+    /// Warn when the targets of MRM or MIM stay more alike than this: a figure `*_spread` of the log
+    /// that is below it for 100 logged steps. Without it nothing is watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collapse_below: Option<f64>,
     /// Pair captions with other pictures: the control experiment, in which nothing can be learned.
     #[serde(default)]
     pub shuffle_pairs: bool,
@@ -294,6 +298,7 @@ impl Recipe {
     /// Parses and checks a recipe.
     pub fn parse(text: &str) -> Result<Self> {
         let recipe: Recipe = toml::from_str(text).map_err(|error| explain(&error))?;
+        let recipe = recipe.with_mim_head();
         recipe.validate()?;
         Ok(recipe)
     }
@@ -314,8 +319,18 @@ impl Recipe {
             set(&mut tree, path.trim(), parse_value(value.trim()))?;
         }
         let recipe: Recipe = tree.try_into().map_err(|error| explain(&error))?;
+        let recipe = recipe.with_mim_head();
         recipe.validate()?;
         Ok(recipe)
+    }
+
+    /// The same with the head that its MIM needs. A recipe without MIM keeps the head that stands in it:
+    /// fine-tuning takes it over from the recipe that it goes on from.
+    fn with_mim_head(mut self) -> Self {
+        if let Some(mim) = &self.objectives.mim {
+            self.model.mim_head = mim.head(&self.model.vision);
+        }
+        self
     }
 
     /// Checks what the types alone do not.
@@ -344,6 +359,10 @@ impl Recipe {
         ensure!(train.checkpoint_every > 0, "train.checkpoint_every must be at least 1");
         ensure!(train.keep_last > 0, "train.keep_last must be at least 1");
         ensure!((0.0..=1.0).contains(&train.momentum), "train.momentum must be in [0, 1]");
+        ensure!(
+            train.collapse_below.is_none_or(|below| below > 0.0 && below.is_finite()),
+            "train.collapse_below must be above 0"
+        );
         ensure!(self.eval.batch_size > 0, "eval.batch_size must be at least 1");
         ensure!(self.optimizer.clip_norm > 0.0, "optimizer.clip_norm must be above 0");
         let optimizer = &self.optimizer;
@@ -374,6 +393,10 @@ impl Recipe {
         ensure!(
             (objectives.mrm.is_none() && objectives.mim.is_none()) || self.mask.image_ratio > 0.0,
             "mask.image_ratio must be above 0 for MRM and MIM"
+        );
+        ensure!(
+            self.codebook().is_none_or(|(codes, _)| codes > 1),
+            "objectives.mim.codes must be at least 2"
         );
         ensure!(
             self.model.vision.mask_mode != MaskMode::Drop || self.mask.image_ratio < 1.0,
@@ -437,6 +460,12 @@ impl Recipe {
     /// Where they name an objective that the recipe has not, or do not make `train.steps` together.
     pub fn stages(&self) -> Result<Vec<Stage>> {
         Stage::all(&self.stages, &self.objectives, self.train.steps)
+    }
+
+    /// Size of the codebook that the run needs: how many codes, and of how many numbers each; none
+    /// where it predicts no codes.
+    pub fn codebook(&self) -> Option<(usize, usize)> {
+        self.objectives.mim.as_ref()?.codebook(&self.model.vision)
     }
 
     /// How records reach the model outside training.
@@ -512,6 +541,31 @@ mod tests {
     }
 
     #[test]
+    fn the_head_of_mim_follows_from_its_target() {
+        let quick = Recipe::open("quick").unwrap();
+        assert_eq!(quick.model.mim_head, None);
+        let of = |settings: &[&str]| {
+            let settings: Vec<String> = settings.iter().map(|s| s.to_string()).collect();
+            let recipe = quick.with(&settings).unwrap();
+            assert_eq!(Recipe::parse(&recipe.to_toml().unwrap()).unwrap(), recipe);
+            recipe
+        };
+        let head = |recipe: &Recipe| recipe.model.mim_head.map(|head| (head.depth, head.output));
+        let pixels = of(&["objectives.mim.target=pixels"]);
+        assert_eq!(head(&pixels), Some((0, 3 * 18 * 18)));
+        assert_eq!(pixels.codebook(), None);
+        let tokens = of(&["objectives.mim.target=tokens", "objectives.mim.codes=64"]);
+        assert_eq!(head(&tokens), Some((0, 64)));
+        assert_eq!(tokens.codebook(), Some((64, 3 * 18 * 18)));
+        assert_eq!(head(&of(&["objectives.mim.head_depth=2"])), Some((2, 128)));
+        // Back again, and on to a task.
+        let back = pixels.with(&["objectives.mim.target=features".to_string()]).unwrap();
+        assert_eq!(head(&back), None);
+        let task = pixels.with(&["objectives={vqa={}}".to_string()]).unwrap();
+        assert_eq!(head(&task), head(&pixels));
+    }
+
+    #[test]
     fn set_overrides_and_refuses() {
         let recipe = Recipe::open("quick").unwrap();
         let set = |text: &str| recipe.with(&[text.to_string()]);
@@ -522,6 +576,9 @@ mod tests {
             ("trian.steps=7", "\"train\""),
             ("train.steps=many", "steps"),
             ("train.batch_size=1", "at least 2"),
+            ("train.collapse_below=0.0", "train.collapse_below"),
+            ("objectives.mim={target=\"tokens\", codes=1}", "at least 2"),
+            ("objectives.mim.target=words", "tokens"),
             ("model.vision.patch_size=7", "not a multiple"),
             ("nothing", "table.key=value"),
         ] {

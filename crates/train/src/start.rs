@@ -20,7 +20,8 @@ pub fn start(recipe: &Recipe, model: Model, vocab_size: usize) -> Result<(Model,
     }
 }
 
-/// The model of a checkpoint with the task head of `model`.
+/// The model of a checkpoint with the task head of `model`, and with its head of MIM where that
+/// predicts something else.
 fn from_checkpoint(
     recipe: &Recipe,
     model: Model,
@@ -29,7 +30,7 @@ fn from_checkpoint(
 ) -> Result<(Model, Vec<String>)> {
     let (_, checkpoint) = Checkpoint::locate(path)?;
     let theirs = checkpoint.recipe()?.model;
-    let sizes = |config: &ModelConfig| ModelConfig { task: None, ..config.clone() };
+    let sizes = |config: &ModelConfig| ModelConfig { task: None, mim_head: None, ..config.clone() };
     ensure!(
         sizes(&theirs) == sizes(&recipe.model),
         "{}: [model] is not the recipe's",
@@ -40,6 +41,10 @@ fn from_checkpoint(
     checkpoint.load_model(&mut started)?;
     started.heads.task = model.heads.task;
     started.heads.region = model.heads.region;
+    if theirs.mim_head != recipe.model.mim_head {
+        started.heads.mim = model.heads.mim;
+        started.heads.mim_blocks = model.heads.mim_blocks;
+    }
     Ok((started, vec![format!("model from {}", checkpoint.path().display())]))
 }
 

@@ -4,9 +4,10 @@ use anyhow::{Result, bail};
 use burn::tensor::{Device, Tensor};
 use rand::Rng;
 use weft_data::batch::Batch;
+use weft_data::codebook::Codebook;
 use weft_data::random::addressed;
 use weft_model::Model;
-use weft_objectives::{Objective, PairBatch, Views};
+use weft_objectives::{CodeLookup, Objective, PairBatch, Views};
 
 use crate::device_batch::to_device;
 use crate::gradients::{NamedGradients, clip_factor};
@@ -22,6 +23,7 @@ use crate::state::TrainState;
 pub struct Stepper {
     recipe: Recipe,
     stages: Vec<(Stage, Vec<Box<dyn Objective + Send + Sync>>)>,
+    codebook: Option<CodeLookup>,
     device: Device,
 }
 
@@ -41,8 +43,16 @@ impl Stepper {
         Ok(Self {
             recipe: recipe.clone(),
             stages: stages.collect(),
+            codebook: None,
             device: device.clone().autodiff(),
         })
+    }
+
+    /// The same with the codes of patches that the recipe's MIM predicts.
+    pub fn with_codebook(mut self, codebook: Option<&Codebook>) -> Self {
+        self.codebook = codebook
+            .map(|codebook| CodeLookup::new(codebook.centres(), codebook.width(), &self.device));
+        self
     }
 
     /// Names of the objectives of all stages.
@@ -130,7 +140,8 @@ impl Stepper {
         if stage.objectives.need_masked_words() && pairs.masked_words.dims()[0] == 0 {
             bail!("step {}: no caption of the batch has a word to mask", step + 1);
         }
-        let mut views = Views::new(model, twin, pairs, negatives);
+        let mut views =
+            Views::new(model, twin, pairs, negatives).with_codebook(self.codebook.as_ref());
 
         let mut total: Option<Tensor<1>> = None;
         let mut names = Vec::new();

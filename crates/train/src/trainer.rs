@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use burn::tensor::Device;
+use weft_data::codebook::Codebook;
 use weft_data::dataset::{self, Dataset};
 use weft_data::loader::{Loader, LoaderConfig};
 use weft_data::pipeline::Pipeline;
@@ -16,6 +17,8 @@ use weft_eval::results_table;
 use weft_objectives::Objectives;
 
 use crate::checkpoint::{self, Best, Checkpoint, Companions};
+use crate::codebook;
+use crate::collapse::{CollapseMonitor, collapses};
 use crate::evaluate::{Evaluation, retrieve};
 use crate::inference::Inference;
 use crate::interrupt::Interrupt;
@@ -45,6 +48,8 @@ pub struct Trainer {
     /// What the records are examples of, where the model is fine-tuned.
     examples: Option<Examples>,
     tokenizer: Arc<Tokenizer>,
+    /// The codes of patches that the model predicts, where it does.
+    codebook: Option<Codebook>,
     state: TrainState,
     progress: checkpoint::Progress,
     device: Device,
@@ -85,6 +90,12 @@ impl Trainer {
         }
         // Nothing is written, let alone overwritten, before what can be wrong was tried.
         loader(&recipe, &dataset, &tokenizer, 0)?;
+        let pipeline = recipe.pipeline(tokenizer.clone());
+        let codebook = codebook::begin(&recipe, dataset.split(TRAIN)?, &pipeline)?;
+        let codebook = codebook.map(|(codebook, line)| {
+            eprintln!("{line}");
+            codebook
+        });
         let text = recipe.to_toml()?;
         let run = RunDir::create(out, overwrite)?;
         let splits = serde_json::to_vec_pretty(&dataset.split_listing())?;
@@ -93,7 +104,18 @@ impl Trainer {
         let progress =
             checkpoint::Progress { ledger: dataset.ledger.clone(), ..Default::default() };
         let device = device.clone();
-        Ok(Self { recipe, run, dataset, examples, tokenizer, state, progress, device, begun })
+        Ok(Self {
+            recipe,
+            run,
+            dataset,
+            examples,
+            tokenizer,
+            codebook,
+            state,
+            progress,
+            device,
+            begun,
+        })
     }
 
     /// Goes on with the run in `path`: a run directory, or one of its checkpoints. A run that was
@@ -118,11 +140,23 @@ impl Trainer {
         checkpoint.load_state(&mut state)?;
         let (dataset, examples) = open_data(&recipe, Some(checkpoint.classes()?))?;
         same_splits(&dataset, &run)?;
+        let codebook = checkpoint.codebook(&recipe)?;
         let progress = checkpoint.progress()?;
         checkpoint::sweep(&run.checkpoints())?;
         checkpoint::discard_after(&run.checkpoints(), progress.step)?;
         let device = device.clone();
-        Ok(Self { recipe, run, dataset, examples, tokenizer, state, progress, device, begun })
+        Ok(Self {
+            recipe,
+            run,
+            dataset,
+            examples,
+            tokenizer,
+            codebook,
+            state,
+            progress,
+            device,
+            begun,
+        })
     }
 
     /// The run directory.
@@ -156,9 +190,13 @@ impl Trainer {
             return Ok(false);
         }
         let stepper = Stepper::new(&self.recipe, &self.device)?;
+        let stepper = stepper.with_codebook(self.codebook.as_ref());
         let mut loader = loader(&self.recipe, &self.dataset, &self.tokenizer, first)?
             .with_ledger(self.progress.ledger.clone());
         let mut log = MetricsLog::open(&self.run.metrics(), &self.run.events(), first)?;
+        let mut monitor = CollapseMonitor::new(train.collapse_below);
+        // What was said before an interruption is not said again.
+        metrics_log::read(&self.run.metrics())?.iter().for_each(|line| _ = monitor.look(line));
         let samples = train.batch_size * train.accumulate;
         let mut display = progress::Progress::new(stepper.names(), first, train.steps, samples);
         let (seconds_before, wait_before) = (self.progress.seconds, self.progress.data_wait);
@@ -182,6 +220,7 @@ impl Trainer {
             let improved = validates && self.validate(&mut line)?;
             if every(train.log_every) || last || validates {
                 log.append(&line)?;
+                monitor.look(&line).iter().for_each(|warning| eprintln!("warning: {warning}"));
             }
             let ledger = loader.ledger();
             if ledger.total() > self.progress.ledger.total() {
@@ -275,6 +314,7 @@ impl Trainer {
             tokenizer: &self.tokenizer,
             preprocess: &self.recipe.preprocessing(),
             classes: &self.examples.as_ref().map(Examples::classes).unwrap_or_default(),
+            codebook: self.codebook.as_ref(),
         };
         Checkpoint::save(&folder, &self.state, &self.progress, &companions)?;
         let keep = self.recipe.train.keep_last;
@@ -344,10 +384,11 @@ impl Trainer {
         write_atomically(&self.run.summary(), &serde_json::to_vec_pretty(&summary)?)?;
 
         let lines = metrics_log::read(&self.run.metrics())?;
-        let notes = vec![
+        let mut notes = vec![
             "Held-out pictures; none was trained on, and no checkpoint was chosen by them.".into(),
             "Gallery: captions at equal distances through each split, not chosen by result.".into(),
         ];
+        notes.extend(collapses(train.collapse_below, &lines));
         let mut report = report(&model, &summary, &lines, &splits, notes, credits(&self.dataset))?;
         report.results.clone_from(&results);
         write_atomically(&self.run.report(), report.html()?.as_bytes())?;

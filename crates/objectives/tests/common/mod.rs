@@ -4,9 +4,10 @@ use burn::tensor::{Bool, Device, Tensor, TensorData};
 use weft_fusion::{ConnectionConfig, FusionConfig, FusionKind};
 use weft_model::{Backbone, ConceptsConfig, Model, ModelConfig, TaskHeadConfig, momentum};
 use weft_nn::{AttentionMask, NormPosition, TransformerConfig};
-use weft_objectives::PairBatch;
 use weft_objectives::batch::HostPairs;
 use weft_objectives::concepts::{BatchPhrases, BatchTags};
+use weft_objectives::mim::MimConfig;
+use weft_objectives::{CodeLookup, PairBatch};
 use weft_text::TextEncoderConfig;
 use weft_vision::{MaskMode, VitConfig};
 
@@ -16,7 +17,11 @@ pub const PHRASES: usize = 4;
 pub const BATCH: usize = 4;
 /// Of a task head: four classes, or a rectangle.
 pub const OUTPUTS: usize = 4;
-const SIZE: usize = 8;
+/// Of a codebook.
+pub const CODES: usize = 6;
+/// Numbers of a patch: 4 x 4 pixels in three colours.
+pub const PATCH: usize = 48;
+pub const SIZE: usize = 8;
 const PATCHES: usize = 4;
 const TOKENS: usize = 5;
 
@@ -38,10 +43,12 @@ pub fn config(mask_mode: MaskMode) -> ModelConfig {
         fusion: FusionConfig::joint(transformer(12, NormPosition::Pre)),
         concepts: None,
         task: None,
+        mim_head: None,
     }
 }
 
 /// An online model and a momentum twin that has drifted from it.
+#[allow(dead_code)]
 pub fn models(mask_mode: MaskMode, device: &Device) -> (Model, Backbone) {
     models_of(&config(mask_mode), device)
 }
@@ -58,6 +65,26 @@ pub fn co_attention_models(connection: ConnectionConfig, device: &Device) -> (Mo
         ..FusionConfig::joint(TransformerConfig::new(12, 2, 2, NormPosition::Post))
     };
     models_of(&config, device)
+}
+
+/// As [`models`], with the head that MIM needs; `mim` is its table.
+#[allow(dead_code)]
+pub fn mim_models(mim: &str, mask_mode: MaskMode, device: &Device) -> (Model, Backbone) {
+    let mim: MimConfig = toml::from_str(mim).unwrap();
+    let config = config(mask_mode);
+    let mim_head = mim.head(&config.vision);
+    models_of(&ModelConfig { mim_head, ..config }, device)
+}
+
+/// Centres of patches, `[CODES, PATCH]`, some of them near to patches of [`batch`].
+#[allow(dead_code)]
+pub fn centres() -> Vec<f32> {
+    (0..CODES * PATCH).map(|i| (i * 6151 % 997) as f32 / 250.0 - 2.0).collect()
+}
+
+#[allow(dead_code)]
+pub fn codebook(device: &Device) -> CodeLookup {
+    CodeLookup::new(&centres(), PATCH, device)
 }
 
 fn models_of(config: &ModelConfig, device: &Device) -> (Model, Backbone) {
@@ -141,9 +168,17 @@ pub fn concept_batch(device: &Device) -> PairBatch {
     }
 }
 
-pub fn batch(device: &Device) -> PairBatch {
+/// Which patches of [`batch`] are masked, picture by picture.
+pub const IMAGE_MASK: [u8; BATCH * PATCHES] = [1, 1, 0, 1, 0, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 0];
+
+/// The pictures of [`batch`], `[BATCH, 3, SIZE, SIZE]`.
+pub fn pixels() -> Vec<f32> {
     let wave = |i: usize| ((i * 7919 % 1000) as f32 / 500.0) - 1.0;
-    let images: Vec<f32> = (0..BATCH * 3 * SIZE * SIZE).map(wave).collect();
+    (0..BATCH * 3 * SIZE * SIZE).map(wave).collect()
+}
+
+pub fn batch(device: &Device) -> PairBatch {
+    let images = pixels();
     // [CLS] words [SEP] padding, captions of different lengths.
     let ids = [2, 5, 6, 3, 0, 2, 7, 8, 9, 3, 2, 10, 3, 0, 0, 2, 11, 5, 3, 0];
     let padding: Vec<bool> = ids.iter().map(|id| *id == 0).collect();
@@ -151,8 +186,7 @@ pub fn batch(device: &Device) -> PairBatch {
         [0, 1, 0, 0, 0, 0, 0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0].map(|m| m == 1).to_vec();
     let masked_ids: Vec<i32> =
         ids.iter().zip(&text_mask).map(|(id, masked)| if *masked { 4 } else { *id }).collect();
-    let image_mask: Vec<bool> =
-        [1, 1, 0, 1, 0, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 0].map(|m| m == 1).to_vec();
+    let image_mask = IMAGE_MASK.map(|m| m == 1).to_vec();
     let captions: Vec<String> = (0..BATCH).map(|i| format!("caption {i}")).collect();
     assert_eq!(image_mask.len(), BATCH * PATCHES);
     let pairs = HostPairs {
