@@ -98,25 +98,23 @@ mod tests {
     fn the_weightiest_patch_decides() {
         let device = Device::flex();
         let mut head = head([0.0, 10.0, 0.0, 10.0, -10.0], 0.0);
-        // The weight alone looks at the patch: and only it.
-        let hidden = head.output.weight.dims()[0];
-        let mut weights = vec![0.0; hidden * 5];
-        (0..hidden).for_each(|row| weights[row * 5] = 100.0);
-        let weights = TensorData::new(weights, [hidden, 5]);
-        head.output.weight = Param::from_tensor(Tensor::from_data(weights, &device));
-        let hidden_of = |patches: Tensor<3>| {
-            let x = Activation::Gelu.forward(head.norm.forward(head.transform.forward(patches)));
-            x.sum_dim(2)
+        let matrix = |numbers: Vec<f32>, shape: [usize; 2]| {
+            Param::from_tensor(Tensor::<2>::from_data(TensorData::new(numbers, shape), &device))
         };
-        let patches: Vec<f32> = (0..16).map(|at| (at as f32 * 1.7).sin()).collect();
-        let patches = Tensor::<3>::from_data(TensorData::new(patches, [1, 8, 2]), &device);
-        let sums: Vec<f32> = hidden_of(patches.clone()).into_data().iter::<f32>().collect();
-        let best = (0..8).max_by(|a, b| sums[*a].total_cmp(&sums[*b])).unwrap();
-        let found = numbers(head.forward(patches));
-        let expected =
-            [(best % 4) as f32 / 4.0 + 0.125 + 0.5, (best / 4) as f32 / 2.0 + 0.25, 1.0, 0.0];
-        for (found, expected) in found.iter().zip(expected) {
-            assert!((found - expected).abs() < 2e-3, "{found} {expected}");
+        // The first number of a patch becomes the first hidden one, and that alone the weight.
+        let mut first = vec![0.0; 2 * 4];
+        first[0] = 1.0;
+        head.transform.weight = matrix(first, [2, 4]);
+        let mut weight = vec![0.0; 4 * 5];
+        weight[0] = 100.0;
+        head.output.weight = matrix(weight, [4, 5]);
+
+        // It is positive in the sixth patch: in the second row, second of four columns.
+        let patches = (0..8).flat_map(|at| [if at == 5 { 1.0 } else { -1.0 }, 0.5]).collect();
+        let patches = TensorData::new::<f32, _>(patches, [1, 8, 2]);
+        let found = numbers(head.forward(Tensor::<3>::from_data(patches, &device)));
+        for (found, expected) in found.iter().zip([0.375 + 0.5, 0.75, 1.0, 0.0]) {
+            assert!((found - expected).abs() < 1e-3, "{found} {expected}");
         }
     }
 }
