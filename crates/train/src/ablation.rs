@@ -27,7 +27,8 @@ pub struct Ablation {
     #[serde(default)]
     pub set: Vec<String>,
     pub seeds: Vec<u64>,
-    /// Fine-tuning recipes that start from each pre-trained model.
+    /// Fine-tuning recipes that start from each pre-trained model; `name@other` from what the other, which
+    /// stands before it, made of that.
     #[serde(default)]
     pub tasks: Vec<String>,
     /// What of the pre-trained models is evaluated, as `weft eval --task` names it; fine-tuned ones are

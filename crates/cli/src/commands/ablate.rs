@@ -10,7 +10,7 @@ use weft_train::ablation::{Ablation, Variant};
 use weft_train::run_dir::write_atomically;
 use weft_train::{Recipe, RunDir};
 
-use super::study::{evaluated, task_folder, train};
+use super::study::{evaluated, fine_tuned, train};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -81,10 +81,9 @@ fn cell(
     for task in &grid.evaluate {
         results.extend(evaluated(folder, task)?);
     }
-    for recipe in &grid.tasks {
-        let task = task_folder(folder, recipe)?;
-        train(&task, recipe, Some(folder), &["--seed", &seed])?;
-        results.extend(evaluated(&task, "own")?);
+    for task in &grid.tasks {
+        let folder = fine_tuned(folder, task, &seed)?;
+        results.extend(evaluated(&folder, "own")?);
     }
     Ok(results)
 }

@@ -15,7 +15,8 @@ pub struct Args {
     recipe: String,
     #[arg(long, value_delimiter = ',', default_value = "0,1,2")]
     seeds: Vec<u64>,
-    /// Fine-tuning recipes that start from each pre-trained model.
+    /// Fine-tuning recipes that start from each pre-trained model; NAME@OTHER starts from what OTHER, which
+    /// stands before it, made of that.
     #[arg(long, value_delimiter = ',', default_value = TASKS)]
     tasks: Vec<String>,
     /// A finished run whose model every seed starts from, instead of pre-training one of its own: the
@@ -60,15 +61,26 @@ fn one_seed(args: &Args, seed: u64) -> Result<Vec<TaskResult>> {
         Some(from) => _ = RunDir::open(from)?.copy(&run)?,
         None => train(&run, &args.recipe, None, &settings)?,
     }
-    for recipe in &args.tasks {
-        let folder = task_folder(&run, recipe)?;
-        train(&folder, recipe, Some(&run), &["--seed", &seed])?;
+    for task in &args.tasks {
+        fine_tuned(&run, task, &seed)?;
     }
     evaluated(&run, "all")
 }
 
+/// The run of the fine-tuning recipe `task` from `run`, or, as in `scenes-entailment@scenes-vqa`, from what
+/// another one made of it. Nothing is done where it is finished.
+pub(super) fn fine_tuned(run: &Path, task: &str, seed: &str) -> Result<PathBuf> {
+    let (recipe, from) = match task.split_once('@') {
+        Some((recipe, first)) => (recipe, task_folder(run, first)?),
+        None => (task, run.to_path_buf()),
+    };
+    let folder = task_folder(run, recipe)?;
+    train(&folder, recipe, Some(&from), &["--seed", seed])?;
+    Ok(folder)
+}
+
 /// Where the fine-tuning recipe `recipe`, a name or a file, runs from `run`.
-pub(super) fn task_folder(run: &Path, recipe: &str) -> Result<PathBuf> {
+fn task_folder(run: &Path, recipe: &str) -> Result<PathBuf> {
     let name = Path::new(recipe).file_stem().with_context(|| format!("recipe {recipe}"))?;
     Ok(RunDir::open(run)?.tasks().join(name))
 }
