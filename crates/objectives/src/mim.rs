@@ -79,7 +79,7 @@ fn patch_width(vision: &VitConfig) -> usize {
 }
 
 /// `mean_i |p_i - t_i|_1 / width` over masked patches (MAMO, section 3.3, the explicit target of the
-/// picture; SimMIM, section 3.5, for pixels).
+/// picture; SimMIM, section 3.4, for pixels).
 ///
 /// # Shapes
 ///
@@ -89,7 +89,7 @@ pub fn mim_loss(prediction: Tensor<2>, target: Tensor<2>) -> Tensor<1> {
     mean((prediction - target).abs())
 }
 
-/// `-mean_i log softmax(l_i)[c_i]` over masked patches (BEiT, Bao et al. 2022, equation 2).
+/// `-mean_i log softmax(l_i)[c_i]` over masked patches (BEiT, Bao et al. 2022, section 2.3).
 ///
 /// # Shapes
 ///
