@@ -35,7 +35,8 @@ pub struct Args {
     set: Vec<String>,
 }
 
-const TASKS: &str = "scenes-vqa,scenes-nlvr2,scenes-entailment,scenes-grounding,scenes-retrieval";
+const TASKS: &str =
+    "scenes-vqa,scenes-nlvr2,scenes-entailment@scenes-vqa,scenes-grounding,scenes-retrieval";
 
 pub fn run(args: Args) -> Result<ExitCode> {
     let mut seeds = Vec::with_capacity(args.seeds.len());
