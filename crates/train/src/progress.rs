@@ -74,6 +74,12 @@ impl Progress {
     }
 }
 
+/// Time in a form for people.
+pub fn minutes(seconds: f64) -> String {
+    let seconds = Duration::from_secs_f64(seconds).as_secs();
+    format!("{} min {:02} s", seconds / 60, seconds % 60)
+}
+
 fn clock(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds / 3600 {

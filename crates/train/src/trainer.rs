@@ -1,40 +1,38 @@
 //! The training loop.
 
-use std::collections::BTreeMap;
+mod data;
+mod finish;
+
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use burn::tensor::Device;
 use weft_data::codebook::Codebook;
-use weft_data::dataset::{self, Dataset};
-use weft_data::loader::{Loader, LoaderConfig};
-use weft_data::pipeline::Pipeline;
+use weft_data::dataset::Dataset;
 use weft_data::record::Record;
 use weft_data::tokenizer::Tokenizer;
-use weft_eval::results_table;
 use weft_objectives::Objectives;
 
 use crate::checkpoint::{self, Best, Checkpoint, Companions};
 use crate::codebook;
-use crate::collapse::{CollapseMonitor, collapses};
+use crate::collapse::CollapseMonitor;
 use crate::evaluate::{Evaluation, retrieve};
 use crate::inference::Inference;
 use crate::interrupt::Interrupt;
 use crate::metrics_log::{self, Line, MetricsLog};
 use crate::progress;
 use crate::recipe::Recipe;
-use crate::report::{EvaluatedSplit, Summary, report};
-use crate::rss::peak_rss_mib;
+use crate::report::Summary;
 use crate::run_dir::{RunDir, write_atomically};
 use crate::state::TrainState;
 use crate::step::Stepper;
-use crate::tasks::{Examples, TaskEvaluation, evaluate_task, has_labels};
+use crate::tasks::{Examples, TaskEvaluation, evaluate_task};
 
-/// The split that checkpoints are compared on. Test splits are looked at once, at the end.
-const VALIDATION: &str = "val";
-const TRAIN: &str = "train";
+use data::{TRAIN, VALIDATION, loader, open_data, same_splits, tokenizer};
+pub use data::{credits, test_splits};
+
 /// What the best checkpoint is chosen by: mean recall on `val` before re-ranking.
 const CHOSEN_BY: &str = "val_rmean";
 /// The same of a task: its main metric.
@@ -325,76 +323,6 @@ impl Trainer {
         Ok(())
     }
 
-    /// Evaluates the test splits and writes summary and report.
-    fn finish(self, interrupt: &Interrupt) -> Result<Outcome> {
-        let begun = Instant::now();
-        let model = self.inference();
-        let checkpoint = checkpoint::place(&self.run.checkpoints(), self.progress.step);
-        let checkpoint = checkpoint.display().to_string();
-        let mut splits = Vec::new();
-        let mut results = Vec::new();
-        if test_splits(&self.dataset).is_empty() {
-            eprintln!("no test split, so nothing to evaluate: see data.test_fraction");
-        }
-        for (name, records) in test_splits(&self.dataset) {
-            if interrupt.requested() {
-                // The weights are saved; --resume comes straight back to the evaluation.
-                return Ok(Outcome::Interrupted { step: self.progress.step });
-            }
-            let ledger = match &self.examples {
-                Some(_) if !has_labels(records) => {
-                    eprintln!("{name}: no labels, so nothing to score");
-                    continue;
-                }
-                Some(examples) => {
-                    let evaluation = self.task_evaluation(name, records, &checkpoint, true);
-                    let evaluated = evaluate_task(&model, examples, &evaluation)?;
-                    results.push(evaluated.result);
-                    evaluated.ledger
-                }
-                None => {
-                    let rerank = self.recipe.eval.rerank;
-                    let evaluation = self.evaluation(name, records, &checkpoint, rerank);
-                    let retrieved = retrieve(&model, &evaluation)?;
-                    let ledger = retrieved.ledger.clone();
-                    results.push(retrieved.result.clone());
-                    splits.push(EvaluatedSplit { records, retrieved });
-                    ledger
-                }
-            };
-            if ledger.total() > 0 {
-                eprintln!("left out of {name}:\n{ledger}");
-            }
-        }
-        let train = &self.recipe.train;
-        let samples = train.steps as f64 * (train.batch_size * train.accumulate) as f64;
-        let mut summary = Summary {
-            recipe: self.recipe.name.clone(),
-            seed: self.recipe.seed,
-            steps: train.steps,
-            seconds: self.progress.seconds + begun.elapsed().as_secs_f64(),
-            samples_per_second: samples / self.progress.seconds.max(1e-9),
-            data_wait_fraction: self.progress.data_wait / self.progress.seconds.max(1e-9),
-            peak_rss_mib: peak_rss_mib(),
-            best: self.progress.best,
-            chance: BTreeMap::new(),
-            metrics: BTreeMap::new(),
-        };
-        results.iter().for_each(|result| summary.add(result));
-        write_atomically(&self.run.summary(), &serde_json::to_vec_pretty(&summary)?)?;
-
-        let lines = metrics_log::read(&self.run.metrics())?;
-        let mut notes = vec![
-            "Held-out pictures; none was trained on, and no checkpoint was chosen by them.".into(),
-            "Gallery: captions at equal distances through each split, not chosen by result.".into(),
-        ];
-        notes.extend(collapses(train.collapse_below, &lines));
-        let mut report = report(&model, &summary, &lines, &splits, notes, credits(&self.dataset))?;
-        report.results.clone_from(&results);
-        write_atomically(&self.run.report(), report.html()?.as_bytes())?;
-        Ok(Outcome::Finished { summary, table: results_table(&results) })
-    }
-
     fn evaluation<'a>(
         &self,
         split: &'a str,
@@ -447,111 +375,5 @@ impl Trainer {
             text += &format!(" | {} phrases", phrases.vocabulary.len());
         }
         text
-    }
-}
-
-/// The tokenizer that the recipe names, or one that learns from the captions of `records`; with their
-/// phrases, where the recipe wants some.
-fn tokenizer(recipe: &Recipe, records: &[Record]) -> Result<Tokenizer> {
-    if let Some(path) = &recipe.start.checkpoint {
-        let (_, checkpoint) = Checkpoint::locate(path)?;
-        return checkpoint.tokenizer();
-    }
-    let tokenizer = match recipe.tokenizer_path() {
-        Some(path) => Tokenizer::load(&path)?,
-        None => {
-            let captions = records.iter().flat_map(|record| record.captions.clone());
-            Tokenizer::train(captions, recipe.tokenizer.vocab_size)?
-        }
-    };
-    Ok(match &recipe.concepts {
-        Some(table) => table.teach(tokenizer, records),
-        None => tokenizer,
-    })
-}
-
-/// Batches for training, the first one for step `first_step`.
-fn loader(
-    recipe: &Recipe,
-    dataset: &Dataset,
-    tokenizer: &Arc<Tokenizer>,
-    first_step: u64,
-) -> Result<Loader> {
-    let pipeline = Pipeline {
-        augment: Some(recipe.augment.clone()),
-        shuffle_pairs: recipe.train.shuffle_pairs,
-        tags: recipe.shown_tags(),
-        ..recipe.pipeline(tokenizer.clone())
-    };
-    let config = LoaderConfig {
-        batch_size: recipe.train.batch_size,
-        per_picture: recipe.train.per_picture,
-        workers: recipe.train.workers,
-        queue: recipe.train.queue,
-        seed: recipe.seed,
-        bad_budget: recipe.data.bad_budget,
-    };
-    let records = Arc::new(dataset.split(TRAIN)?.to_vec());
-    let first = first_step * recipe.train.accumulate as u64;
-    Ok(Loader::new(records, Arc::new(pipeline), config, first)?)
-}
-
-/// Fails when the data of a run are no longer what they were when it began: other records mean
-/// another order, and the run would not go on but become a different one.
-fn same_splits(dataset: &Dataset, run: &RunDir) -> Result<()> {
-    let path = run.splits();
-    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    let then: BTreeMap<String, Vec<String>> =
-        serde_json::from_str(&text).with_context(|| path.display().to_string())?;
-    let now = dataset.split_listing();
-    for name in then.keys().chain(now.keys()) {
-        let empty = Vec::new();
-        let (then, now) = (then.get(name).unwrap_or(&empty), now.get(name).unwrap_or(&empty));
-        if let Some(place) = (0..then.len().max(now.len())).find(|i| then.get(*i) != now.get(*i)) {
-            let key = |keys: &[String]| keys.get(place).cloned().unwrap_or("nothing".into());
-            anyhow::bail!(
-                "the data have changed since the run began: record {} of {name} was {:?} and is {:?}",
-                place + 1,
-                key(then),
-                key(now)
-            );
-        }
-    }
-    Ok(())
-}
-
-/// The splits that are looked at once, at the end.
-pub fn test_splits(dataset: &Dataset) -> Vec<(&str, &[Record])> {
-    let tests = dataset.splits.iter().filter(|(name, records)| {
-        !matches!(name.as_str(), TRAIN | VALIDATION) && !records.is_empty()
-    });
-    tests.map(|(name, records)| (name.as_str(), records.as_slice())).collect()
-}
-
-/// The records of a recipe and, where it has a task, the examples that they are. `classes` are
-/// those of a run that goes on.
-fn open_data(recipe: &Recipe, classes: Option<Vec<String>>) -> Result<(Dataset, Option<Examples>)> {
-    match recipe.task() {
-        None => Ok((dataset::open(&recipe.data)?, None)),
-        Some(task) => {
-            let examples = Examples::open(task, recipe, classes)?;
-            Ok((examples.dataset(), Some(examples)))
-        }
-    }
-}
-
-/// Time in a form for people.
-pub fn minutes(seconds: f64) -> String {
-    let seconds = Duration::from_secs_f64(seconds).as_secs();
-    format!("{} min {:02} s", seconds / 60, seconds % 60)
-}
-
-/// Whom a page that shows the pictures must name.
-pub fn credits(dataset: &Dataset) -> Vec<String> {
-    match dataset.name.as_str() {
-        weft_data::emoji::NAME | weft_data::scenes::NAME => {
-            vec![weft_data::emoji::CREDIT.to_string()]
-        }
-        _ => Vec::new(),
     }
 }

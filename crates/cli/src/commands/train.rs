@@ -8,7 +8,7 @@ use weft_train::checkpoint::Checkpoint;
 use weft_train::fine_tune::fine_tune;
 use weft_train::interrupt::Interrupt;
 use weft_train::plan::{Plan, described};
-use weft_train::trainer::minutes;
+use weft_train::progress::minutes;
 use weft_train::{Outcome, Recipe, Trainer};
 
 use super::source::DataArgs;

@@ -1,0 +1,147 @@
+//! What of a recipe the types alone do not check.
+
+use anyhow::{Context, Result, ensure};
+use weft_data::augment::Augment;
+use weft_objectives::{Objectives, Task};
+use weft_vision::MaskMode;
+
+use super::{OptimizerConfig, Recipe, TrainConfig};
+
+impl Recipe {
+    /// Checks what the types alone do not.
+    ///
+    /// # Errors
+    ///
+    /// Names the key that cannot work, its value and what was expected.
+    pub fn validate(&self) -> Result<()> {
+        self.model.validate()?;
+        let vision = &self.model.vision;
+        ensure!(vision.image_size.side().is_some(), "model.vision.image_size must be one number");
+        ensure!(!vision.distillation_token, "model.vision.distillation_token is for DeiT alone");
+        self.preprocessing().check().context("preprocess")?;
+        self.train.validate()?;
+        self.optimizer.validate()?;
+        ensure!(self.eval.batch_size > 0, "eval.batch_size must be at least 1");
+        ensure!(!self.objectives.build().is_empty(), "objectives: at least one is needed");
+        self.validate_negatives()?;
+        self.validate_masks()?;
+        self.validate_concepts()?;
+        self.stages()?;
+        self.validate_task()
+    }
+
+    fn validate_negatives(&self) -> Result<()> {
+        let Objectives { itc, filip, itm, .. } = &self.objectives;
+        let contrasts = itc.is_some() || filip.is_some() || itm.is_some();
+        ensure!(
+            self.train.per_picture == 1 || !contrasts,
+            "train.per_picture must be 1 for ITC, FILIP and ITM: a picture is no negative of its own \
+             captions"
+        );
+        Ok(())
+    }
+
+    fn validate_masks(&self) -> Result<()> {
+        let objectives = &self.objectives;
+        ensure!(
+            !objectives.need_masked_words() || self.mask.text_ratio > 0.0,
+            "mask.text_ratio must be above 0 for MLM and MRM"
+        );
+        ensure!(
+            (objectives.mrm.is_none() && objectives.mim.is_none()) || self.mask.image_ratio > 0.0,
+            "mask.image_ratio must be above 0 for MRM and MIM"
+        );
+        ensure!(
+            self.codebook().is_none_or(|(codes, _)| codes > 1),
+            "objectives.mim.codes must be at least 2"
+        );
+        ensure!(
+            self.model.vision.mask_mode != MaskMode::Drop || self.mask.image_ratio < 1.0,
+            "mask.image_ratio must be below 1 where masked patches are dropped"
+        );
+        Ok(())
+    }
+
+    fn validate_concepts(&self) -> Result<()> {
+        let Objectives { mcr, wpg, .. } = &self.objectives;
+        ensure!(
+            self.concepts.is_some() || (mcr.is_none() && wpg.is_none()),
+            "objectives: MCR and WPG need the table [concepts]"
+        );
+        let Some(concepts) = &self.concepts else { return Ok(()) };
+        concepts.validate(self.model.text.longest())?;
+        ensure!(
+            self.shown_tags().is_none() || self.train.per_picture == 1,
+            "concepts.tags needs train.per_picture = 1"
+        );
+        Ok(())
+    }
+
+    fn validate_task(&self) -> Result<()> {
+        let tasks = self.objectives.tasks();
+        ensure!(tasks.len() <= 1, "objectives: {tasks:?} are several tasks; expected one at most");
+        if tasks == [Task::Grounding] {
+            // A rectangle is a place in the whole picture.
+            let Augment { crop_scale, flip, rand_ops, .. } = &self.augment;
+            ensure!(
+                *crop_scale == [1.0, 1.0]
+                    && *flip == 0.0
+                    && *rand_ops == 0
+                    && !self.preprocess.crop,
+                "grounding needs whole pictures: augment.crop_scale = [1.0, 1.0], augment.flip = \
+                 0.0, augment.rand_ops = 0 and preprocess.crop = false"
+            );
+        }
+        Ok(())
+    }
+}
+
+impl TrainConfig {
+    fn validate(&self) -> Result<()> {
+        ensure!(self.batch_size > 1, "train.batch_size must be at least 2: ITC needs negatives");
+        for (name, given) in [
+            ("steps", self.steps),
+            ("accumulate", self.accumulate as u64),
+            ("per_picture", self.per_picture as u64),
+            ("workers", self.workers as u64),
+            ("queue", self.queue as u64),
+            ("log_every", self.log_every),
+            ("checkpoint_every", self.checkpoint_every),
+            ("keep_last", self.keep_last as u64),
+        ] {
+            ensure!(given > 0, "train.{name} must be at least 1");
+        }
+        ensure!((0.0..=1.0).contains(&self.momentum), "train.momentum must be in [0, 1]");
+        ensure!(
+            self.collapse_below.is_none_or(|below| below > 0.0 && below.is_finite()),
+            "train.collapse_below must be above 0"
+        );
+        Ok(())
+    }
+}
+
+impl OptimizerConfig {
+    fn validate(&self) -> Result<()> {
+        ensure!(self.clip_norm > 0.0, "optimizer.clip_norm must be above 0");
+        for (name, rate) in [
+            ("lr", self.lr),
+            ("warmup_lr", self.warmup_lr),
+            ("final_lr", self.final_lr),
+            ("weight_decay", self.weight_decay),
+            ("task_head_lr", self.task_head_lr),
+            ("fusion_lr", self.fusion_lr),
+        ] {
+            ensure!(
+                rate >= 0.0 && rate.is_finite(),
+                "optimizer.{name} is {rate}; expected 0 or more"
+            );
+        }
+        ensure!(
+            self.betas.iter().all(|beta| (0.0..1.0).contains(beta)),
+            "optimizer.betas are {:?}; expected numbers in [0, 1)",
+            self.betas
+        );
+        ensure!(self.epsilon > 0.0, "optimizer.epsilon must be above 0");
+        Ok(())
+    }
+}
