@@ -134,24 +134,28 @@ const TWO_STREAMS: [&str; 3] = [
 #[test]
 fn a_grid_compares_its_variants_and_goes_on_where_it_stopped() {
     let folder = tempfile::tempdir().unwrap();
-    let settings = |more: &[&str]| -> String {
-        let all = TINY.iter().chain(&SCENES).chain(more);
-        all.map(|setting| format!("'{setting}',")).collect()
+    let quoted = |settings: &[&str]| -> String {
+        settings.iter().map(|setting| format!("'{setting}',")).collect()
     };
-    let streams = |connection: &str| {
-        let connection = format!("model.fusion.connection={connection}");
-        settings(&[&TWO_STREAMS[..], &[&connection]].concat())
-    };
+    let task = folder.path().join("questions.toml");
+    let text = "name = 'questions'\n[train]\nbatch_size = 4\ncheckpoint_every = 2\n\
+                [objectives.vqa]\nanswers = 20\n";
+    std::fs::write(&task, text).unwrap();
     let grid = format!(
-        "name = 'tiny'\nrecipe = 'quick'\nseeds = [0, 1]\nevaluate = ['retrieval']\n\
-         metrics = ['retrieval/test_seen/i2t_r10', 'retrieval/test_seen/t2i_r10']\n\
-         [[variants]]\nname = 'joint'\nset = [{}]\n\
+        "name = 'tiny'\nrecipe = 'quick'\nset = [{}'eval.test=false']\nseeds = [0, 1]\n\
+         tasks = ['{}']\ntask_set = ['train.steps=2']\nevaluate = ['retrieval']\n\
+         metrics = ['retrieval/test_seen/i2t_r10', 'vqa/test_seen/accuracy']\n\
+         [[variants]]\nname = 'joint'\nset = []\n\
          [[variants]]\nname = 'gate (U1)'\nset = [{}]\n",
-        settings(&[]),
-        streams("{kind=\"gate\", sources=\"both\"}"),
+        quoted(&[&TINY[..], &SCENES].concat()),
+        task.display(),
+        quoted(
+            &[&TWO_STREAMS[..], &[r#"model.fusion.connection={kind="gate", sources="both"}"#],]
+                .concat()
+        ),
     );
     let file = folder.path().join("tiny.toml");
-    std::fs::write(&file, grid).unwrap();
+    std::fs::write(&file, &grid).unwrap();
     let (out, table) = (folder.path().join("grid"), folder.path().join("table"));
     let ablate = || {
         let mut command = weft(&["ablate"]);
@@ -167,8 +171,12 @@ fn a_grid_compares_its_variants_and_goes_on_where_it_stopped() {
     let html = std::fs::read_to_string(table.with_extension("html")).unwrap();
     assert!(html.contains("<td>gate (U1)</td>"), "{html}");
 
-    // What is there is not run again: a checkpoint that could not be read is not looked at.
+    // The splits of the metrics are looked at, once, and no others.
     let run = out.join("gate-u1/seed-1");
+    let summary = std::fs::read_to_string(run.join("summary.json")).unwrap();
+    assert!(!summary.contains("test_seen"), "{summary}");
+    let evaluated = std::fs::read_to_string(run.join("tasks-retrieval.json")).unwrap();
+    assert!(evaluated.contains("test_seen") && !evaluated.contains("test_pairs"), "{evaluated}");
     let gates = {
         let mut command = weft(&["inspect", "gates", "--often", "1", "--checkpoint"]);
         command.arg(&run);
@@ -177,7 +185,8 @@ fn a_grid_compares_its_variants_and_goes_on_where_it_stopped() {
     for part in ["layer 1, text stream", "layer 1, image stream", "in-layer", "image encoder 1"] {
         assert!(gates.contains(part), "{gates}");
     }
-    std::fs::remove_dir_all(run.join("checkpoints")).unwrap();
+    // What is there is not run again: weights that could not be read are not looked at.
+    std::fs::write(run.join("checkpoints/00000002/model.safetensors"), "nothing").unwrap();
     // What the runs and evaluations said the first time stands before the table.
     assert!(first.ends_with(&succeed(ablate())));
 
@@ -186,6 +195,12 @@ fn a_grid_compares_its_variants_and_goes_on_where_it_stopped() {
     longer.arg(&file).args(["--steps", "3", "--out"]).arg(&out);
     let error = fail(longer);
     assert!(error.contains("seed-0") && error.contains("2 steps, expected 3"), "{error}");
+
+    // Nor one of another fine-tuning.
+    std::fs::write(&file, grid.replace("'train.steps=2'", "'train.steps=2', 'optimizer.lr=0.1'"))
+        .unwrap();
+    let error = fail(ablate());
+    assert!(error.contains("questions") && error.contains("other settings"), "{error}");
 
     let mut joint = weft(&["inspect", "gates", "--checkpoint"]);
     joint.arg(out.join("joint/seed-0"));

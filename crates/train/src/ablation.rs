@@ -1,5 +1,6 @@
 //! Grids of recipes: which variants of a recipe are compared, and by what.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -31,6 +32,9 @@ pub struct Ablation {
     /// stands before it, made of that.
     #[serde(default)]
     pub tasks: Vec<String>,
+    /// Keys of the fine-tuning recipes that all `tasks` set.
+    #[serde(default)]
+    pub task_set: Vec<String>,
     /// What of the pre-trained models is evaluated, as `weft eval --task` names it; fine-tuned ones are
     /// evaluated on their own task.
     pub evaluate: Vec<String>,
@@ -88,13 +92,24 @@ impl Ablation {
         Ok(())
     }
 
+    /// The splits that the metrics are of.
+    pub fn splits(&self) -> Vec<String> {
+        let splits: BTreeSet<&String> = self.metrics.iter().map(|metric| &metric.split).collect();
+        splits.into_iter().cloned().collect()
+    }
+
+    /// What a variant sets, the grid's keys before its own.
+    pub fn settings(&self, variant: &Variant) -> Vec<String> {
+        [&self.set[..], &variant.set].concat()
+    }
+
     /// The recipe of a variant.
     ///
     /// # Errors
     ///
     /// When the base is unknown, or a key does not exist or has an impossible value.
     pub fn recipe_of(&self, variant: &Variant) -> Result<Recipe> {
-        let recipe = Recipe::open(&self.recipe)?.with(&[&self.set[..], &variant.set].concat());
+        let recipe = Recipe::open(&self.recipe)?.with(&self.settings(variant));
         let recipe = recipe.with_context(|| format!("variant {:?}", variant.name))?;
         recipe.validate().with_context(|| format!("variant {:?}", variant.name))?;
         Ok(recipe)

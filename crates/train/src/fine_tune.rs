@@ -36,9 +36,17 @@ const DROPPED: [&str; 4] = ["expected", "vision", "text", "stage"];
 /// When either cannot be read, or they do not make a recipe together.
 pub fn fine_tune(name: &str, checkpoint: &Path) -> Result<Recipe> {
     let (_, checkpoint) = Checkpoint::locate(checkpoint)?;
-    let changes = read(name)?;
-    let recipe = merged(&checkpoint.recipe()?, changes, checkpoint.path());
-    recipe.with_context(|| format!("recipe {name} for {}", checkpoint.path().display()))
+    fine_tune_of(name, &checkpoint.recipe()?, checkpoint.path())
+}
+
+/// The same for a model of the recipe `base`, whose `checkpoint` is not looked at.
+///
+/// # Errors
+///
+/// When the fine-tuning recipe cannot be read, or they do not make a recipe together.
+pub fn fine_tune_of(name: &str, base: &Recipe, checkpoint: &Path) -> Result<Recipe> {
+    let recipe = merged(base, read(name)?, checkpoint);
+    recipe.with_context(|| format!("recipe {name} for {}", checkpoint.display()))
 }
 
 fn read(name: &str) -> Result<Table> {

@@ -2,15 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use weft_eval::{AblationTable, TaskResult, VariantRuns};
 use weft_train::ablation::{Ablation, Variant};
+use weft_train::report::Summary;
 use weft_train::run_dir::write_atomically;
 use weft_train::{Recipe, RunDir};
 
-use super::study::{evaluated, fine_tuned, train};
+use super::study::{evaluated, fine_tuned, fine_tuning, settings, train};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -36,7 +36,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let seeds = args.seeds.clone().unwrap_or_else(|| grid.seeds.clone());
     let default = || Path::new("runs").join("ablations").join(&grid.name);
     let out = args.out.clone().unwrap_or_else(default);
-    let began = Instant::now();
+    let mut seconds = 0.0;
     let mut variants = Vec::with_capacity(grid.variants.len());
     // Seed by seed, so that what there is after an interruption compares all variants.
     for seed in &seeds {
@@ -46,13 +46,14 @@ pub fn run(args: Args) -> Result<ExitCode> {
             if variants.len() <= at {
                 variants.push(VariantRuns { name: variant.name.clone(), runs: Vec::new() });
             }
-            variants[at].runs.push(found);
+            variants[at].runs.push(found.results);
+            seconds += found.seconds;
         }
     }
     let table = AblationTable::new(&variants, &grid.metrics);
     println!("{}", table.markdown());
     if let Some(path) = &args.table {
-        let facts = facts(&args, &seeds, began);
+        let facts = facts(&args, &seeds, seconds);
         let page = format!("# {}\n\n{facts}\n\n{}", grid.name, table.markdown());
         write_atomically(&path.with_extension("md"), page.as_bytes())?;
         let html = table.html(&grid.name, &facts);
@@ -61,45 +62,50 @@ pub fn run(args: Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// One variant with one seed: trained, fine-tuned, evaluated.
-fn cell(
-    grid: &Ablation,
-    variant: &Variant,
-    seed: u64,
-    args: &Args,
-    folder: &Path,
-) -> Result<Vec<TaskResult>> {
-    let (seed, steps) = (seed.to_string(), args.steps.map(|steps| steps.to_string()));
-    let mut settings: Vec<&str> = vec!["--seed", &seed];
-    variant.set.iter().for_each(|setting| settings.extend(["--set", setting.as_str()]));
-    if let Some(steps) = &steps {
-        settings.extend(["--steps", steps.as_str()]);
-    }
-    train(folder, &grid.recipe, None, &settings)?;
-    check(grid, variant, args.steps, folder)?;
-    let mut results = Vec::new();
-    for task in &grid.evaluate {
-        results.extend(evaluated(folder, task)?);
-    }
-    for task in &grid.tasks {
-        let folder = fine_tuned(folder, task, &seed)?;
-        results.extend(evaluated(&folder, "own")?);
-    }
-    Ok(results)
+/// What one variant gave with one seed.
+struct Cell {
+    results: Vec<TaskResult>,
+    /// What its runs took, whenever that was.
+    seconds: f64,
 }
 
-/// Fails where the run in `folder` is of other settings than the grid's: it was begun with other steps,
-/// or the grid has changed since.
-fn check(grid: &Ablation, variant: &Variant, steps: Option<u64>, folder: &Path) -> Result<()> {
-    let mut wanted = grid.recipe_of(variant)?;
-    wanted.train.steps = steps.unwrap_or(wanted.train.steps);
-    let found = Recipe::read(&RunDir::open(folder)?.recipe())?;
-    let same = found.train == wanted.train
-        && found.optimizer == wanted.optimizer
-        && found.model == wanted.model
-        && found.objectives == wanted.objectives;
+/// One variant with one seed: trained, fine-tuned, evaluated.
+fn cell(grid: &Ablation, variant: &Variant, seed: u64, args: &Args, folder: &Path) -> Result<Cell> {
+    let name = seed.to_string();
+    let mut set = grid.settings(variant);
+    set.extend(args.steps.map(|steps| format!("train.steps={steps}")));
+    train(folder, &grid.recipe, None, &settings(&name, &set))?;
+    let recipe = Recipe::open(&grid.recipe)?.with(&set)?;
+    check(folder, Recipe { seed, ..recipe })?;
+    let splits = grid.splits();
+    let mut cell = Cell { results: Vec::new(), seconds: seconds(folder)? };
+    for task in &grid.evaluate {
+        cell.results.extend(evaluated(folder, task, &splits)?);
+    }
+    for task in &grid.tasks {
+        let tuned = fine_tuned(folder, task, &name, &grid.task_set)?;
+        let recipe = fine_tuning(folder, task, &tuned)?.with(&grid.task_set)?;
+        check(&tuned, Recipe { seed, ..recipe })?;
+        cell.results.extend(evaluated(&tuned, "own", &splits)?);
+        cell.seconds += seconds(&tuned)?;
+    }
+    for metric in &grid.metrics {
+        let found = metric.find(&cell.results).is_some();
+        ensure!(found, "{}: no {}", folder.display(), String::from(metric.clone()));
+    }
+    Ok(cell)
+}
+
+/// Fails where the run in `folder` is not that of the recipe `wanted`: the grid, a recipe or what it was begun
+/// with has changed since.
+fn check(folder: &Path, mut wanted: Recipe) -> Result<()> {
+    let mut found = Recipe::read(&RunDir::open(folder)?.recipe())?;
+    // What a run gives is no part of it, and what follows from the data stands in its own recipe alone.
+    (wanted.expected, found.expected) = (None, None);
+    wanted.model.concepts.clone_from(&found.model.concepts);
+    wanted.model.task.clone_from(&found.model.task);
     ensure!(
-        same,
+        found == wanted,
         "{} holds a run of other settings ({} steps, expected {}): remove it, or name another --out",
         folder.display(),
         found.train.steps,
@@ -108,18 +114,27 @@ fn check(grid: &Ablation, variant: &Variant, steps: Option<u64>, folder: &Path) 
     Ok(())
 }
 
+/// What the run in `folder` took.
+fn seconds(folder: &Path) -> Result<f64> {
+    let path = RunDir::open(folder)?.summary();
+    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let summary: Summary =
+        serde_json::from_str(&text).with_context(|| path.display().to_string())?;
+    Ok(summary.seconds)
+}
+
 /// How the table came about.
-fn facts(args: &Args, seeds: &[u64], began: Instant) -> String {
+fn facts(args: &Args, seeds: &[u64], seconds: f64) -> String {
     let seeds: Vec<String> = seeds.iter().map(u64::to_string).collect();
     let steps = args.steps.map(|steps| format!(" --steps {steps}")).unwrap_or_default();
     let commit = Command::new("git").args(["rev-parse", "--short", "HEAD"]).output().ok();
     let commit = commit.filter(|output| output.status.success());
     let commit = commit.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_string());
     format!(
-        "`weft ablate {}{steps} --seeds {}`, at commit {}; {:.0} minutes for what was not there already.",
+        "`weft ablate {}{steps} --seeds {}`, at commit {}; its runs took {:.0} minutes together, without the evaluations.",
         args.name,
         seeds.join(","),
         commit.unwrap_or_else(|| "unknown".into()),
-        began.elapsed().as_secs_f64() / 60.0
+        seconds / 60.0
     )
 }

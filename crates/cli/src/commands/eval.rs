@@ -17,7 +17,7 @@ use weft_train::tasks::{
     self, Examples, TaskEvaluation, best, classification, contrast, evaluate_task, has_labels,
     weak_grounding,
 };
-use weft_train::trainer::{credits, test_splits};
+use weft_train::trainer::credits;
 
 use super::source::{DataArgs, ModelArgs};
 
@@ -30,9 +30,9 @@ pub struct Args {
     task: Option<Task>,
     #[command(flatten)]
     data: DataArgs,
-    /// The split; by default every test split.
-    #[arg(long)]
-    split: Option<String>,
+    /// The splits, with commas between them; by default every test split.
+    #[arg(long, value_delimiter = ',')]
+    split: Vec<String>,
     /// Candidates that the matching head re-ranks per query; 0 for none; by default the recipe's.
     #[arg(long)]
     rerank: Option<usize>,
@@ -198,12 +198,10 @@ fn retrieval(
     found: &mut Found,
 ) -> Result<()> {
     let dataset = weft_data::dataset::open(config)?;
-    let splits = match &args.split {
-        Some(name) => vec![(name.as_str(), dataset.split(name)?)],
-        None => test_splits(&dataset),
-    };
+    let splits = splits(args, dataset.splits.keys());
     ensure!(!splits.is_empty(), "no test split; name one with --split\n{}", dataset.summary());
-    for (split, records) in splits {
+    for split in &splits {
+        let records = dataset.split(split)?;
         let evaluation = Evaluation {
             split,
             records,
@@ -228,6 +226,11 @@ fn fine_tuned(
     model: &Inference,
     found: &mut Found,
 ) -> Result<()> {
+    ensure!(
+        args.submission.is_none() || args.split.len() == 1,
+        "--submission is of one split; --split names {}",
+        args.split.len()
+    );
     let task = model.recipe.task().context("the model is not fine-tuned for a task")?;
     let mut recipe = model.recipe.clone();
     recipe.data = args.data.apply(&recipe.data);
@@ -281,10 +284,10 @@ fn answers(model: &Inference, examples: &Examples, records: &[Record]) -> Result
     Ok(vqa_submission(answers)?)
 }
 
-/// The split that was asked for, or every test split.
+/// The splits that were asked for, or every test split.
 fn splits<'a>(args: &Args, names: impl Iterator<Item = &'a String>) -> Vec<String> {
-    match &args.split {
-        Some(name) => vec![name.clone()],
-        None => names.filter(|name| !matches!(name.as_str(), "train" | "val")).cloned().collect(),
+    match args.split.is_empty() {
+        false => args.split.clone(),
+        true => names.filter(|name| !matches!(name.as_str(), "train" | "val")).cloned().collect(),
     }
 }

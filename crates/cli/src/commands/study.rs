@@ -5,8 +5,9 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, ensure};
 use weft_eval::{TaskResult, spread_table};
-use weft_train::RunDir;
+use weft_train::fine_tune::fine_tune_of;
 use weft_train::run_dir::write_atomically;
+use weft_train::{Recipe, RunDir};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -55,29 +56,46 @@ pub fn run(args: Args) -> Result<ExitCode> {
 fn one_seed(args: &Args, seed: u64) -> Result<Vec<TaskResult>> {
     let run = args.out.join(format!("seed-{seed}"));
     let seed = seed.to_string();
-    let mut settings: Vec<&str> = vec!["--seed", &seed];
-    args.set.iter().for_each(|setting| settings.extend(["--set", setting.as_str()]));
     match &args.from {
         Some(_) if RunDir::open(&run).is_ok() => {}
         Some(from) => _ = RunDir::open(from)?.copy(&run)?,
-        None => train(&run, &args.recipe, None, &settings)?,
+        None => train(&run, &args.recipe, None, &settings(&seed, &args.set))?,
     }
     for task in &args.tasks {
-        fine_tuned(&run, task, &seed)?;
+        fine_tuned(&run, task, &seed, &[])?;
     }
-    evaluated(&run, "all")
+    evaluated(&run, "all", &[])
 }
 
 /// The run of the fine-tuning recipe `task` from `run`, or, as in `scenes-entailment@scenes-vqa`, from what
-/// another one made of it. Nothing is done where it is finished.
-pub(super) fn fine_tuned(run: &Path, task: &str, seed: &str) -> Result<PathBuf> {
-    let (recipe, from) = match task.split_once('@') {
+/// another one made of it, with `set` in place of its keys. Nothing is done where it is finished.
+pub(super) fn fine_tuned(run: &Path, task: &str, seed: &str, set: &[String]) -> Result<PathBuf> {
+    let (recipe, from) = start(run, task)?;
+    let folder = task_folder(run, recipe)?;
+    train(&folder, recipe, Some(&from), &settings(seed, set))?;
+    Ok(folder)
+}
+
+/// The whole recipe that the run should have which `fine_tuned` put into `folder`.
+pub(super) fn fine_tuning(run: &Path, task: &str, folder: &Path) -> Result<Recipe> {
+    let (recipe, from) = start(run, task)?;
+    let base = Recipe::read(&RunDir::open(&from)?.recipe())?;
+    let began = Recipe::read(&RunDir::open(folder)?.recipe())?.start.checkpoint;
+    fine_tune_of(recipe, &base, &began.unwrap_or_default())
+}
+
+/// The name of a fine-tuning recipe, and the run that it starts from.
+fn start<'a>(run: &Path, task: &'a str) -> Result<(&'a str, PathBuf)> {
+    Ok(match task.split_once('@') {
         Some((recipe, first)) => (recipe, task_folder(run, first)?),
         None => (task, run.to_path_buf()),
-    };
-    let folder = task_folder(run, recipe)?;
-    train(&folder, recipe, Some(&from), &["--seed", seed])?;
-    Ok(folder)
+    })
+}
+
+/// A run's seed and keys, as arguments of `weft train`.
+pub(super) fn settings<'a>(seed: &'a str, set: &'a [String]) -> Vec<&'a str> {
+    let keys = set.iter().flat_map(|key| ["--set", key.as_str()]);
+    ["--seed", seed].into_iter().chain(keys).collect()
 }
 
 /// Where the fine-tuning recipe `recipe`, a name or a file, runs from `run`.
@@ -86,34 +104,53 @@ fn task_folder(run: &Path, recipe: &str) -> Result<PathBuf> {
     Ok(RunDir::open(run)?.tasks().join(name))
 }
 
-/// What `weft eval --task` found of a run: as it was kept there, or found now.
-pub(super) fn evaluated(run: &Path, task: &str) -> Result<Vec<TaskResult>> {
+/// What `weft eval --task` found of a run's `splits`, or of every test split where there are none given: as it
+/// was kept there, or found now.
+pub(super) fn evaluated(run: &Path, task: &str, splits: &[String]) -> Result<Vec<TaskResult>> {
     let name = if task == "all" { "tasks".to_string() } else { format!("tasks-{task}") };
     let json = run.join(format!("{name}.json"));
-    if !is_newer(&json, run)? {
-        let mut command = weft("eval")?;
-        command.args(["--task", task, "--checkpoint"]).arg(run).arg("--json").arg(&json);
-        command.arg("--html").arg(run.join(format!("{name}.html")));
-        succeed(command)?;
+    if let Some(kept) = kept(&json, run, task, splits)? {
+        return Ok(kept);
     }
-    let text = std::fs::read_to_string(&json).with_context(|| json.display().to_string())?;
+    let mut command = weft("eval")?;
+    command.args(["--task", task, "--checkpoint"]).arg(run).arg("--json").arg(&json);
+    command.arg("--html").arg(run.join(format!("{name}.html")));
+    if !splits.is_empty() {
+        command.arg("--split").arg(splits.join(","));
+    }
+    succeed(command)?;
+    read_results(&json)
+}
+
+fn read_results(json: &Path) -> Result<Vec<TaskResult>> {
+    let text = std::fs::read_to_string(json).with_context(|| json.display().to_string())?;
     serde_json::from_str(&text).with_context(|| json.display().to_string())
 }
 
-/// Whether `json` is there and no run fine-tuned from `run` has ended since.
-fn is_newer(json: &Path, run: &Path) -> Result<bool> {
-    let ended = |path: &Path| path.metadata().and_then(|about| about.modified()).ok();
-    let Some(written) = ended(json) else { return Ok(false) };
-    let tasks = RunDir::open(run)?.tasks();
-    if !tasks.exists() {
-        return Ok(true);
+/// The results of `task` in `json`, if it is there, has all of `splits`, and no run that it is about has ended
+/// since.
+fn kept(json: &Path, run: &Path, task: &str, splits: &[String]) -> Result<Option<Vec<TaskResult>>> {
+    let mut runs = vec![run.to_path_buf()];
+    if task == "all" {
+        runs.extend(folders(&RunDir::open(run)?.tasks())?);
     }
-    for entry in std::fs::read_dir(&tasks).with_context(|| tasks.display().to_string())? {
-        if ended(&entry?.path().join("summary.json")).is_some_and(|end| end > written) {
-            return Ok(false);
-        }
+    let written = |path: &Path| path.metadata().and_then(|about| about.modified()).ok();
+    let Some(found) = written(json) else { return Ok(None) };
+    if runs.iter().filter_map(|run| written(&run.join("summary.json"))).any(|end| end > found) {
+        return Ok(None);
     }
-    Ok(true)
+    let results = read_results(json)?;
+    let has = |split: &String| results.iter().any(|result| result.split == *split);
+    Ok(splits.iter().all(has).then_some(results))
+}
+
+/// What lies in `folder`; nothing where it does not exist.
+fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let entries = std::fs::read_dir(folder).with_context(|| folder.display().to_string())?;
+    entries.map(|entry| Ok(entry?.path())).collect()
 }
 
 /// A run in `folder`: nothing where it is finished, the rest of one that was interrupted, or all.

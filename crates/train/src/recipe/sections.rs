@@ -146,6 +146,9 @@ pub struct EvalConfig {
     /// Steps between two evaluations on `val`; 0 for none.
     #[serde(default)]
     pub every: u64,
+    /// Whether a run ends with an evaluation of the test splits. Without, they are left to `weft eval`.
+    #[serde(default = "yes")]
+    pub test: bool,
 }
 
 fn yes() -> bool {

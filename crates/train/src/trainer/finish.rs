@@ -42,8 +42,11 @@ impl Trainer {
         Ok(Outcome::Finished { summary, table: results_table(&tested.results) })
     }
 
-    /// Evaluates the test splits, each once; none when the user stops it.
+    /// Evaluates the test splits, each once; nothing comes back when the user stops it.
     fn test(&self, model: &Inference, interrupt: &Interrupt) -> Result<Option<Tested<'_>>> {
+        if !self.recipe.eval.test {
+            return Ok(Some(Tested::default()));
+        }
         let splits = test_splits(&self.dataset);
         if splits.is_empty() {
             eprintln!("no test split, so nothing to evaluate: see data.test_fraction");
