@@ -145,10 +145,13 @@ fn a_grid_compares_its_variants_and_goes_on_where_it_stopped() {
         "name = 'tiny'\nrecipe = 'quick'\nset = [{}'eval.test=false']\nseeds = [0, 1]\n\
          tasks = ['{}']\ntask_set = ['train.steps=2']\nevaluate = ['retrieval']\n\
          metrics = ['retrieval/test_seen/i2t_r10', 'vqa/test_seen/accuracy']\n\
+         [start]\nrecipe = 'quick'\nset = [{}'eval.test=false', 'train.steps=2', \
+         'objectives={{itc={{}}}}']\nparts = ['backbone.vision', 'backbone.text']\n\
          [[variants]]\nname = 'joint'\nset = []\n\
          [[variants]]\nname = 'gate (U1)'\nset = [{}]\n",
         quoted(&[&TINY[..], &SCENES].concat()),
         task.display(),
+        quoted(&[&TINY[..], &SCENES].concat()),
         quoted(
             &[&TWO_STREAMS[..], &[r#"model.fusion.connection={kind="gate", sources="both"}"#],]
                 .concat()
@@ -171,8 +174,11 @@ fn a_grid_compares_its_variants_and_goes_on_where_it_stopped() {
     let html = std::fs::read_to_string(table.with_extension("html")).unwrap();
     assert!(html.contains("<td>gate (U1)</td>"), "{html}");
 
-    // The splits of the metrics are looked at, once, and no others.
+    // Each seed's variants take the encoders of one run.
     let run = out.join("gate-u1/seed-1");
+    let recipe = std::fs::read_to_string(run.join("recipe.toml")).unwrap();
+    assert!(recipe.contains("start/seed-1") && recipe.contains("\"backbone.text\""), "{recipe}");
+    // The splits of the metrics are looked at, once, and no others.
     let summary = std::fs::read_to_string(run.join("summary.json")).unwrap();
     assert!(!summary.contains("test_seen"), "{summary}");
     let evaluated = std::fs::read_to_string(run.join("tasks-retrieval.json")).unwrap();
@@ -194,13 +200,16 @@ fn a_grid_compares_its_variants_and_goes_on_where_it_stopped() {
     let mut longer = weft(&["ablate"]);
     longer.arg(&file).args(["--steps", "3", "--out"]).arg(&out);
     let error = fail(longer);
-    assert!(error.contains("seed-0") && error.contains("2 steps, expected 3"), "{error}");
+    assert!(error.contains("seed-0") && error.contains("train.steps is 2, expected 3"), "{error}");
 
     // Nor one of another fine-tuning.
-    std::fs::write(&file, grid.replace("'train.steps=2'", "'train.steps=2', 'optimizer.lr=0.1'"))
+    std::fs::write(&file, grid.replace("task_set = [", "task_set = ['optimizer.lr=0.1', "))
         .unwrap();
     let error = fail(ablate());
-    assert!(error.contains("questions") && error.contains("other settings"), "{error}");
+    assert!(
+        error.contains("questions") && error.contains("optimizer.lr is 0.001, expected 0.1"),
+        "{error}"
+    );
 
     let mut joint = weft(&["inspect", "gates", "--checkpoint"]);
     joint.arg(out.join("joint/seed-0"));

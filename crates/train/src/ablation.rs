@@ -17,6 +17,9 @@ const BUILT_IN: [(&str, &str); 4] = [
     ("unimo3-connections", include_str!("../recipes/ablations/unimo3-connections.toml")),
 ];
 
+/// The folder of what variants start from.
+pub const START: &str = "start";
+
 /// Variants of a recipe, each run with the same seeds.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,6 +31,8 @@ pub struct Ablation {
     #[serde(default)]
     pub set: Vec<String>,
     pub seeds: Vec<u64>,
+    /// What all variants start from, trained once for each seed.
+    pub start: Option<Start>,
     /// Fine-tuning recipes that start from each pre-trained model; `name@other` from what the other, which
     /// stands before it, made of that.
     #[serde(default)]
@@ -42,6 +47,20 @@ pub struct Ablation {
     pub metrics: Vec<MetricName>,
     /// The rows; differences are taken from the first.
     pub variants: Vec<Variant>,
+}
+
+/// The `[start]` table.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Start {
+    /// What is trained.
+    pub recipe: String,
+    /// Keys that it sets.
+    #[serde(default)]
+    pub set: Vec<String>,
+    /// What the variants take of it: beginnings of parameters' paths; without any the whole model.
+    #[serde(default)]
+    pub parts: Vec<String>,
 }
 
 /// One row.
@@ -88,6 +107,11 @@ impl Ablation {
                 variant.name
             );
             self.recipe_of(variant)?;
+            ensure!(variant.folder() != START, "variants: {START:?} is where the start is kept");
+        }
+        if let Some(start) = &self.start {
+            let recipe = Recipe::open(&start.recipe)?.with(&start.set);
+            recipe.and_then(|recipe| recipe.validate()).context("start")?;
         }
         Ok(())
     }

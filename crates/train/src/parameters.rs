@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::{Context, Result, ensure};
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Shape, Tensor};
 
@@ -45,6 +46,33 @@ impl Parameters {
     pub fn get_mut(&mut self, path: &str) -> Option<&mut Parameter> {
         self.0.get_mut(path)
     }
+
+    /// Gives those at or below the path `part` the values that they have in `others`. Returns how many.
+    ///
+    /// # Errors
+    ///
+    /// Where there are none, or `others` has one of them not, or in another shape.
+    pub fn copy(&mut self, part: &str, others: &Self) -> Result<usize> {
+        let mut copied = 0;
+        for (path, own) in self.0.iter_mut().filter(|(path, _)| is_in(path, part)) {
+            let other = others.0.get(path).with_context(|| format!("{path} is not there"))?;
+            ensure!(
+                own.shape == other.shape,
+                "{path} is {:?} there, expected {:?}",
+                other.shape.to_vec(),
+                own.shape.to_vec()
+            );
+            own.values = other.values.clone();
+            copied += 1;
+        }
+        ensure!(copied > 0, "no parameter's path begins with {part:?}");
+        Ok(copied)
+    }
+}
+
+/// Whether `path` is `part` or below it.
+pub fn is_in(path: &str, part: &str) -> bool {
+    path.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 struct Taker {
@@ -94,5 +122,44 @@ impl ModuleMapper for Putter {
         let tensor = if on_tape { tensor.autodiff() } else { tensor };
         let tensor = if taken.trained { tensor.require_grad() } else { tensor };
         Param::from_mapped_value(id, tensor, mapper)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::nn::{Linear, LinearConfig};
+    use burn::tensor::{Device, Tolerance};
+
+    use super::*;
+
+    #[derive(Module, Debug)]
+    struct Pair {
+        left: Linear,
+        leftover: Linear,
+    }
+
+    fn pair(leftover: usize) -> Pair {
+        let device = Device::flex();
+        let linear = |width| LinearConfig::new(width, 3).init(&device);
+        Pair { left: linear(2), leftover: linear(leftover) }
+    }
+
+    #[test]
+    fn a_part_is_copied_and_nothing_beside_it() {
+        let (mut ours, mut theirs) = (pair(4), pair(5));
+        let (kept, wanted) = (ours.leftover.weight.val(), theirs.left.weight.val());
+        let mut taken = Parameters::take(&mut ours);
+        let others = Parameters::take(&mut theirs);
+        assert_eq!(taken.copy("left", &others).unwrap(), 2);
+        for (part, expected) in
+            [("leftover", "[5, 3] there, expected [4, 3]"), ("lef", "begins with \"lef\"")]
+        {
+            let message = taken.copy(part, &others).unwrap_err().to_string();
+            assert!(message.contains(expected), "{message}");
+        }
+        taken.put(&mut ours);
+        let exact = Tolerance::<f32>::absolute(0.0);
+        ours.left.weight.val().into_data().assert_approx_eq(&wanted.into_data(), exact);
+        ours.leftover.weight.val().into_data().assert_approx_eq(&kept.into_data(), exact);
     }
 }

@@ -4,11 +4,13 @@ mod expected;
 mod sections;
 mod validate;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
 use weft_data::augment::Augment;
 use weft_data::dataset::SourceConfig;
 use weft_data::mask::MaskConfig;
@@ -142,6 +144,29 @@ impl Recipe {
         Ok(recipe)
     }
 
+    /// The keys in which this recipe is not `wanted`, as `optimizer.lr is 0.1, expected 0.01`.
+    ///
+    /// # Errors
+    ///
+    /// When one of them cannot be written as TOML.
+    pub fn differences(&self, wanted: &Self) -> Result<Vec<String>> {
+        let leaves = |recipe: &Self| -> Result<BTreeMap<String, Value>> {
+            Ok(leaves(Value::Table(Table::try_from(recipe)?)))
+        };
+        let (found, wanted) = (leaves(self)?, leaves(wanted)?);
+        let shown = |value: Option<&Value>| value.map_or("not set".to_string(), Value::to_string);
+        let mut keys: Vec<&String> = found.keys().chain(wanted.keys()).collect();
+        keys.sort();
+        keys.dedup();
+        let differing = keys.into_iter().filter(|key| found.get(*key) != wanted.get(*key));
+        Ok(differing
+            .map(|key| {
+                let (is, expected) = (shown(found.get(key)), shown(wanted.get(key)));
+                format!("{key} is {is}, expected {expected}")
+            })
+            .collect())
+    }
+
     /// The same with the head that its MIM needs. A recipe without MIM keeps the head that stands in it:
     /// fine-tuning takes it over from the recipe that it goes on from.
     fn with_mim_head(mut self) -> Self {
@@ -230,6 +255,22 @@ impl Recipe {
     }
 }
 
+/// What is in a tree, by its path; an empty table is a value, too.
+fn leaves(tree: Value) -> BTreeMap<String, Value> {
+    match tree {
+        Value::Table(table) if !table.is_empty() => {
+            let below = table.into_iter().flat_map(|(name, value)| {
+                leaves(value).into_iter().map(move |(path, leaf)| match path.is_empty() {
+                    true => (name.clone(), leaf),
+                    false => (format!("{name}.{path}"), leaf),
+                })
+            });
+            below.collect()
+        }
+        leaf => BTreeMap::from([(String::new(), leaf)]),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -273,6 +314,18 @@ mod tests {
         assert_eq!(head(&back), None);
         let task = pixels.with(&["objectives={vqa={}}".to_string()]).unwrap();
         assert_eq!(head(&task), head(&pixels));
+    }
+
+    #[test]
+    fn differences_name_keys_and_both_values() {
+        let recipe = Recipe::open("quick").unwrap();
+        assert!(recipe.differences(&recipe).unwrap().is_empty());
+        let other = ["train.steps=7", "objectives={itc={}}"].map(str::to_string);
+        let found = recipe.with(&other).unwrap().differences(&recipe).unwrap();
+        let steps = format!("train.steps is 7, expected {}", recipe.train.steps);
+        assert!(found.contains(&steps), "{found:?}");
+        let gone = |key: &str| found.iter().any(|line| line.starts_with(key));
+        assert!(gone("objectives.mlm") && !gone("objectives.itc"), "{found:?}");
     }
 
     #[test]

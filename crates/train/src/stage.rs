@@ -7,7 +7,7 @@ use burn::module::Module;
 use serde::{Deserialize, Serialize};
 use weft_objectives::Objectives;
 
-use crate::parameters::Parameters;
+use crate::parameters::{Parameters, is_in};
 
 /// A `[[stage]]` table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -82,11 +82,6 @@ impl Stage {
             }
         }
     }
-}
-
-/// Whether `path` is `part` or below it.
-fn is_in(path: &str, part: &str) -> bool {
-    path.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 /// Those of `objectives` that `names` names.

@@ -9,15 +9,41 @@ use weft_model::published::{Coverage, start_text, start_vision};
 use weft_model::{Model, ModelConfig};
 
 use crate::checkpoint::Checkpoint;
+use crate::parameters::Parameters;
 use crate::recipe::Recipe;
 
 /// `model` with what the recipe takes from a checkpoint or from published encoders, and what was
 /// taken.
 pub fn start(recipe: &Recipe, model: Model, vocab_size: usize) -> Result<(Model, Vec<String>)> {
     match &recipe.start.checkpoint {
+        Some(path) if !recipe.start.parts.is_empty() => {
+            parts_of_checkpoint(recipe, model, vocab_size, path).context("start.checkpoint")
+        }
         Some(path) => from_checkpoint(recipe, model, vocab_size, path).context("start.checkpoint"),
         None => from_published(recipe, model, vocab_size),
     }
+}
+
+/// `model` with the parts that the recipe names of a checkpoint's.
+fn parts_of_checkpoint(
+    recipe: &Recipe,
+    mut model: Model,
+    vocab_size: usize,
+    path: &Path,
+) -> Result<(Model, Vec<String>)> {
+    let (_, checkpoint) = Checkpoint::locate(path)?;
+    let device = model.temperature.val().device();
+    let mut theirs = checkpoint.recipe()?.model.init(vocab_size, recipe.seed, &device)?;
+    checkpoint.load_model(&mut theirs)?;
+    let theirs = Parameters::take(&mut theirs);
+    let mut ours = Parameters::take(&mut model);
+    let mut lines = Vec::new();
+    for part in &recipe.start.parts {
+        let copied = ours.copy(part, &theirs).with_context(|| path.display().to_string())?;
+        lines.push(format!("{part}: {copied} parameters from {}", checkpoint.path().display()));
+    }
+    ours.put(&mut model);
+    Ok((model, lines))
 }
 
 /// The model of a checkpoint with the task head of `model`, and with its head of MIM where that

@@ -5,7 +5,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, ensure};
 use weft_eval::{AblationTable, TaskResult, VariantRuns};
-use weft_train::ablation::{Ablation, Variant};
+use weft_train::ablation::{Ablation, START};
 use weft_train::report::Summary;
 use weft_train::run_dir::write_atomically;
 use weft_train::{Recipe, RunDir};
@@ -40,9 +40,14 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let mut variants = Vec::with_capacity(grid.variants.len());
     // Seed by seed, so that what there is after an interruption compares all variants.
     for seed in &seeds {
+        let (start, took) = started(&grid, *seed, &out)?;
+        seconds += took;
         for (at, variant) in grid.variants.iter().enumerate() {
             let folder = out.join(variant.folder()).join(format!("seed-{seed}"));
-            let found = cell(&grid, variant, *seed, &args, &folder)?;
+            let mut set = grid.settings(variant);
+            set.extend(start.clone());
+            set.extend(args.steps.map(|steps| format!("train.steps={steps}")));
+            let found = cell(&grid, &set, *seed, &folder)?;
             if variants.len() <= at {
                 variants.push(VariantRuns { name: variant.name.clone(), runs: Vec::new() });
             }
@@ -69,14 +74,25 @@ struct Cell {
     seconds: f64,
 }
 
-/// One variant with one seed: trained, fine-tuned, evaluated.
-fn cell(grid: &Ablation, variant: &Variant, seed: u64, args: &Args, folder: &Path) -> Result<Cell> {
+/// The keys by which the variants of `seed` start where the grid says, from a run that is made where it is not
+/// there, and what that took.
+fn started(grid: &Ablation, seed: u64, out: &Path) -> Result<(Vec<String>, f64)> {
+    let Some(start) = &grid.start else { return Ok((Vec::new(), 0.0)) };
+    let folder = out.join(START).join(format!("seed-{seed}"));
+    train(&folder, &start.recipe, None, &settings(&seed.to_string(), &start.set))?;
+    check(&folder, Recipe { seed, ..Recipe::open(&start.recipe)?.with(&start.set)? })?;
+    let keys = vec![
+        format!("start.checkpoint={:?}", folder.display().to_string()),
+        format!("start.parts={:?}", start.parts),
+    ];
+    Ok((keys, seconds(&folder)?))
+}
+
+/// One variant, which sets `set`, with one seed: trained, fine-tuned, evaluated.
+fn cell(grid: &Ablation, set: &[String], seed: u64, folder: &Path) -> Result<Cell> {
     let name = seed.to_string();
-    let mut set = grid.settings(variant);
-    set.extend(args.steps.map(|steps| format!("train.steps={steps}")));
-    train(folder, &grid.recipe, None, &settings(&name, &set))?;
-    let recipe = Recipe::open(&grid.recipe)?.with(&set)?;
-    check(folder, Recipe { seed, ..recipe })?;
+    train(folder, &grid.recipe, None, &settings(&name, set))?;
+    check(folder, Recipe { seed, ..Recipe::open(&grid.recipe)?.with(set)? })?;
     let splits = grid.splits();
     let mut cell = Cell { results: Vec::new(), seconds: seconds(folder)? };
     for task in &grid.evaluate {
@@ -104,12 +120,12 @@ fn check(folder: &Path, mut wanted: Recipe) -> Result<()> {
     (wanted.expected, found.expected) = (None, None);
     wanted.model.concepts.clone_from(&found.model.concepts);
     wanted.model.task.clone_from(&found.model.task);
+    let differences = found.differences(&wanted)?;
     ensure!(
-        found == wanted,
-        "{} holds a run of other settings ({} steps, expected {}): remove it, or name another --out",
+        differences.is_empty(),
+        "{} holds a run of other settings: remove it, or name another --out\n{}",
         folder.display(),
-        found.train.steps,
-        wanted.train.steps
+        differences.join("\n")
     );
     Ok(())
 }

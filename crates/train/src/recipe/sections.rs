@@ -115,6 +115,10 @@ pub struct CheckpointConfig {
     /// of tasks start anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<PathBuf>,
+    /// What of it is taken: beginnings of parameters' paths, as in `backbone.vision`; the rest starts anew
+    /// and may be of another shape. Without any it is the whole model.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<String>,
 }
 
 /// The `[preprocess]` table; the size is the model's.

@@ -23,6 +23,10 @@ impl Recipe {
         self.optimizer.validate()?;
         ensure!(self.eval.batch_size > 0, "eval.batch_size must be at least 1");
         ensure!(!self.objectives.build().is_empty(), "objectives: at least one is needed");
+        ensure!(
+            self.start.parts.is_empty() || self.start.checkpoint.is_some(),
+            "start.parts needs start.checkpoint"
+        );
         self.validate_negatives()?;
         self.validate_masks()?;
         self.validate_concepts()?;
