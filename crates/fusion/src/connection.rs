@@ -52,8 +52,9 @@ impl ConnectionKind {
 pub enum Sources {
     /// The upper layers of the uni-modal encoder, as many as the fusion encoder has.
     Encoders,
-    /// The fusion encoder's own earlier states.
+    /// The fusion encoder's own states: what goes into each layer up to this one.
     Fusion,
+    /// Both, without what goes into the first layer of the fusion encoder: that is an encoder's last layer.
     Both,
 }
 

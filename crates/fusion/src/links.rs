@@ -45,11 +45,10 @@ impl Links {
     ) -> Self {
         use ConnectionKind as K;
         let (sources, granularity) = (config.sources(), config.granularity());
-        // The fusion encoder's states before a layer: what goes into each up to this one.
         let levels = |layer: usize| match sources {
             Sources::Encoders => depth,
             Sources::Fusion => layer + 1,
-            Sources::Both => depth + layer + 1,
+            Sources::Both => depth + layer,
         };
         let kind = if config.serves(text) { config.kind } else { K::None };
         let layers = |wanted: bool| if wanted { 0..depth } else { 0..0 };
@@ -119,7 +118,8 @@ impl Links {
         match self.sources {
             Sources::Encoders => place.levels.to_vec(),
             Sources::Fusion => place.states.to_vec(),
-            Sources::Both => [place.levels, place.states].concat(),
+            // What goes into the first layer is an encoder's last layer, which is there already.
+            Sources::Both => [place.levels, &place.states[1..]].concat(),
         }
     }
 }

@@ -362,8 +362,17 @@ fn every_connection_fuses_and_tells_of_itself() {
         let kind = connection.kind;
         let silent = kind == ConnectionKind::None || connection.is_bridge();
         assert_eq!(readings.len(), 2);
-        for layer in readings {
-            assert_eq!((layer.text.is_none(), layer.image.is_none()), (silent, silent), "{kind:?}");
+        // Of two layers: no level is there twice.
+        let levels = match connection.sources() {
+            Sources::Encoders => [2, 2],
+            Sources::Fusion => [1, 2],
+            Sources::Both => [2, 3],
+        };
+        for (layer, levels) in readings.into_iter().zip(levels) {
+            for stream in [layer.text, layer.image] {
+                let found = stream.map(|reading| reading.weights.dims()[2]);
+                assert_eq!(found, (!silent).then_some(levels), "{connection:?}");
+            }
         }
 
         let (watched, weights) = fusion.fuse_with_weights(&image, &text, &padding);

@@ -1,54 +1,16 @@
 //! Reads the sentences and asks the facts, without the code that wrote them: only the fields of the
 //! scene and the names of the sprites are shared. The grammar is that of `docs/guide/scenes.md`.
 
+mod reader;
+mod verdict;
+
 use weft_data::scenes::split::Lexicon;
 use weft_data::scenes::world::{Outline, Scene};
 
-/// What the facts say of a sentence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    True,
-    False,
-    /// No picture tells.
-    Open,
-    /// One cannot say: such a sentence must not be used.
-    Vague,
-}
-
 use Verdict::{False, Open, True, Vague};
-
-fn verdict(truth: bool) -> Verdict {
-    if truth { True } else { False }
-}
-
-/// Kleene's "and": one false is enough, whatever the others are.
-fn every(verdicts: impl IntoIterator<Item = Verdict>) -> Verdict {
-    let mut result = True;
-    for verdict in verdicts {
-        result = match (result, verdict) {
-            (False, _) | (_, False) => False,
-            (Vague, _) | (_, Vague) => Vague,
-            (Open, _) | (_, Open) => Open,
-            _ => True,
-        };
-    }
-    result
-}
-
-fn opposite(verdict: Verdict) -> Verdict {
-    match verdict {
-        True => False,
-        False => True,
-        other => other,
-    }
-}
-
-fn some(verdicts: impl IntoIterator<Item = Verdict>) -> Verdict {
-    opposite(every(verdicts.into_iter().map(opposite)))
-}
-
-const COLOURS: [&str; 8] = ["red", "orange", "yellow", "green", "blue", "purple", "pink", "black"];
-const NUMBERS: [&str; 7] = ["no", "one", "two", "three", "four", "five", "six"];
+use reader::{Phrase, Reader, Result};
+pub use verdict::Verdict;
+use verdict::{every, opposite, some, verdict};
 
 /// An object as plain words.
 #[derive(Debug, Clone)]
@@ -62,21 +24,6 @@ struct Thing {
     outline: Option<[String; 2]>,
     x: i32,
     y: i32,
-}
-
-/// A phrase that was read.
-#[derive(Debug, Clone, Default)]
-struct Phrase {
-    /// `a`, `the`, `no`, `exactly`, `count`, or `bare`.
-    determiner: &'static str,
-    count: usize,
-    /// Both forms; `animal`, `thing`.
-    noun: String,
-    large: Option<bool>,
-    upside_down: Option<bool>,
-    colour: Option<String>,
-    shape: Option<String>,
-    outline: Option<(String, Option<String>)>,
 }
 
 impl Phrase {
@@ -106,195 +53,6 @@ pub struct World {
     things: Vec<Thing>,
     /// Singular and plural of all nouns.
     nouns: Vec<[String; 2]>,
-}
-
-/// Words that are being read.
-struct Reader<'a> {
-    words: Vec<&'a str>,
-    at: usize,
-    nouns: &'a [[String; 2]],
-}
-
-type Result<T> = std::result::Result<T, String>;
-
-impl<'a> Reader<'a> {
-    fn new(text: &'a str, nouns: &'a [[String; 2]]) -> Self {
-        let words = text
-            .split(' ')
-            .flat_map(|word| match word.strip_suffix([',', '?']) {
-                Some(rest) => vec![rest, &word[rest.len()..]],
-                None => vec![word],
-            })
-            .collect();
-        Reader { words, at: 0, nouns }
-    }
-
-    fn peek(&self) -> &'a str {
-        self.words.get(self.at).copied().unwrap_or("")
-    }
-
-    /// Takes these words if they are next.
-    fn take(&mut self, words: &str) -> bool {
-        let words: Vec<&str> = words.split(' ').collect();
-        let next = self.words[self.at.min(self.words.len())..].starts_with(&words);
-        if next {
-            self.at += words.len();
-        }
-        next
-    }
-
-    fn one_of(&mut self, words: &[&'static str]) -> Option<&'static str> {
-        let word = words.iter().copied().find(|word| *word == self.peek())?;
-        self.at += 1;
-        Some(word)
-    }
-
-    fn expect(&mut self, words: &str) -> Result<()> {
-        if self.take(words) { Ok(()) } else { self.fail(words) }
-    }
-
-    fn fail<T>(&self, expected: &str) -> Result<T> {
-        Err(format!("expected {expected} at word {} of {:?}", self.at, self.words))
-    }
-
-    fn end(&self) -> Result<()> {
-        if self.at == self.words.len() { Ok(()) } else { self.fail("the end") }
-    }
-
-    fn colour(&mut self) -> Option<String> {
-        self.one_of(&COLOURS).map(String::from)
-    }
-
-    fn phrase(&mut self) -> Result<Phrase> {
-        let mut phrase = Phrase { determiner: "bare", ..Phrase::default() };
-        if self.take("a") || self.take("an") {
-            phrase.determiner = "a";
-        } else if self.take("the") {
-            phrase.determiner = "the";
-        } else if self.take("exactly") {
-            phrase.determiner = "exactly";
-            phrase.count = self.number().ok_or("expected a number")?;
-        } else if self.take("no") {
-            phrase.determiner = "no";
-        } else if let Some(count) = self.number() {
-            (phrase.determiner, phrase.count) = ("count", count);
-        }
-        if phrase.determiner == "a" && COLOURS.contains(&self.peek()) {
-            let (colour, shape) = self.plate()?;
-            self.expect("with")?;
-            let inner = self.phrase()?;
-            self.expect("on it")?;
-            let plain = inner.colour.is_none() && inner.shape.is_none() && inner.determiner == "a";
-            if !plain {
-                return self.fail("a phrase without a plate");
-            }
-            return Ok(Phrase { colour, shape, ..inner });
-        }
-        loop {
-            if self.take("small") || self.take("little") {
-                phrase.large = Some(false);
-            } else if self.take("large") || self.take("big") {
-                phrase.large = Some(true);
-            } else if self.take("upside-down") {
-                phrase.upside_down = Some(true);
-            } else if self.take("upright") {
-                phrase.upside_down = Some(false);
-            } else {
-                break;
-            }
-        }
-        let plural = match phrase.determiner {
-            "bare" => true,
-            "exactly" | "count" => phrase.count != 1,
-            _ => false,
-        };
-        phrase.noun = self.noun(plural)?;
-        self.properties(&mut phrase)?;
-        Ok(phrase)
-    }
-
-    fn number(&mut self) -> Option<usize> {
-        let at = NUMBERS.iter().position(|number| *number == self.peek())?;
-        self.at += 1;
-        Some(at)
-    }
-
-    /// The longest noun that is next, in the number that the determiner asks for.
-    fn noun(&mut self, plural: bool) -> Result<String> {
-        let mut best: Option<&[String; 2]> = None;
-        for noun in self.nouns {
-            let words: Vec<&str> = noun[usize::from(plural)].split(' ').collect();
-            let next = self.words[self.at.min(self.words.len())..].starts_with(&words);
-            if next && best.is_none_or(|best| best[0].len() < noun[0].len()) {
-                best = Some(noun);
-            }
-        }
-        let Some(noun) = best else { return self.fail("a noun") };
-        self.at += noun[usize::from(plural)].split(' ').count();
-        Ok(noun[0].clone())
-    }
-
-    /// `red circle`, `shapes`: colour and shape.
-    fn plate(&mut self) -> Result<(Option<String>, Option<String>)> {
-        let colour = self.colour();
-        for shape in ["circle", "square", "triangle", "shape"] {
-            if self.take(shape) || self.take(&format!("{shape}s")) {
-                return Ok((colour, (shape != "shape").then(|| shape.to_string())));
-            }
-        }
-        self.fail("a shape")
-    }
-
-    /// `on a red circle inside the ring`.
-    fn properties(&mut self, phrase: &mut Phrase) -> Result<()> {
-        // "On it" belongs to a phrase around this one.
-        if self.peek() == "on" && self.words.get(self.at + 1) != Some(&"it") {
-            self.at += 1;
-            self.one_of(&["a", "an", "the"]);
-            (phrase.colour, phrase.shape) = self.plate()?;
-        }
-        if self.take("inside") {
-            self.one_of(&["a", "an", "the"]);
-            let colour = self.colour();
-            let Some(kind) = self.one_of(&["ring", "frame"]) else { return self.fail("ring") };
-            phrase.outline = Some((kind.into(), colour));
-        }
-        Ok(())
-    }
-
-    /// What follows a form of "to be".
-    fn predicate(&mut self) -> Result<Phrase> {
-        let mut phrase = Phrase { noun: "thing".into(), ..Phrase::default() };
-        let start = self.at;
-        if self.take("small") || self.take("large") {
-            phrase.large = Some(self.words[self.at - 1] == "large");
-        } else if self.take("upside down") {
-            phrase.upside_down = Some(true);
-        } else if self.take("upright") {
-            phrase.upside_down = Some(false);
-        } else {
-            self.properties(&mut phrase)?;
-        }
-        if self.at == start { self.fail("a property") } else { Ok(phrase) }
-    }
-
-    fn relation(&mut self) -> Option<[i32; 2]> {
-        for (words, direction) in [
-            ("to the left of", [-1, 0]),
-            ("left of", [-1, 0]),
-            ("to the right of", [1, 0]),
-            ("right of", [1, 0]),
-            ("above", [0, -1]),
-            ("higher up than", [0, -1]),
-            ("below", [0, 1]),
-            ("lower down than", [0, 1]),
-        ] {
-            if self.take(words) {
-                return Some(direction);
-            }
-        }
-        None
-    }
 }
 
 impl World {

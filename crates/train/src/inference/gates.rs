@@ -150,7 +150,7 @@ impl Inference {
         match connection.sources() {
             Sources::Encoders => encoders.collect(),
             Sources::Fusion => fusion.collect(),
-            Sources::Both => encoders.chain(fusion).collect(),
+            Sources::Both => encoders.chain(fusion.skip(1)).collect(),
         }
     }
 }
