@@ -343,6 +343,7 @@ mod tests {
             ("objectives.mim={target=\"tokens\", codes=1}", "at least 2"),
             ("objectives.mim.target=words", "tokens"),
             ("model.vision.patch_size=7", "not a multiple"),
+            ("start={parts=[\"backbone.text\"]}", "needs start.checkpoint"),
             ("nothing", "table.key=value"),
         ] {
             let message = format!("{:#}", set(bad).unwrap_err());

@@ -5,7 +5,7 @@ use weft_data::augment::Augment;
 use weft_objectives::{Objectives, Task};
 use weft_vision::MaskMode;
 
-use super::{OptimizerConfig, Recipe, TrainConfig};
+use super::{CheckpointConfig, OptimizerConfig, Recipe, TrainConfig};
 
 impl Recipe {
     /// Checks what the types alone do not.
@@ -23,15 +23,22 @@ impl Recipe {
         self.optimizer.validate()?;
         ensure!(self.eval.batch_size > 0, "eval.batch_size must be at least 1");
         ensure!(!self.objectives.build().is_empty(), "objectives: at least one is needed");
-        ensure!(
-            self.start.parts.is_empty() || self.start.checkpoint.is_some(),
-            "start.parts needs start.checkpoint"
-        );
+        self.validate_start()?;
         self.validate_negatives()?;
         self.validate_masks()?;
         self.validate_concepts()?;
         self.stages()?;
         self.validate_task()
+    }
+
+    fn validate_start(&self) -> Result<()> {
+        let CheckpointConfig { checkpoint, parts } = &self.start;
+        ensure!(parts.is_empty() || checkpoint.is_some(), "start.parts needs start.checkpoint");
+        ensure!(
+            checkpoint.is_none() || (self.vision.init.is_none() && self.text.init.is_none()),
+            "start.checkpoint and vision.init or text.init: expected one of them"
+        );
+        Ok(())
     }
 
     fn validate_negatives(&self) -> Result<()> {
