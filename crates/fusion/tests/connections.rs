@@ -64,6 +64,20 @@ fn example() -> Example {
     }
 }
 
+impl Example {
+    /// What a connection that knows both streams' padding makes of it.
+    fn crossed<R>(&self, connection: impl FnOnce(Crossing) -> R) -> R {
+        connection(Crossing {
+            attend: &mut Attend::new(&self.cross, None),
+            s: self.s.clone(),
+            memory: &self.memory,
+            levels: &self.levels,
+            own_visible: Some(&visible(OWN, TOKENS)),
+            others_visible: Some(&visible(SEEN, KEYS)),
+        })
+    }
+}
+
 fn sum(terms: impl Iterator<Item = Vec<f64>>) -> Vec<f64> {
     terms.reduce(|a, b| a.iter().zip(&b).map(|(a, b)| a + b).collect()).unwrap()
 }
@@ -79,16 +93,9 @@ const ALL: [Granularity; 3] = [Granularity::Scalar, Granularity::Token, Granular
 fn gate_is_its_equation() {
     for granularity in ALL {
         let gate = module(CrossLayerGate::new(granularity, LEVELS, &layer_norm(), &Device::flex()));
-        let Example { cross, s, memory, levels } = example();
-        let (own, others) = (visible(OWN, TOKENS), visible(SEEN, KEYS));
-        let (found, reading) = gate.forward(Crossing {
-            attend: &mut Attend::new(&cross, None),
-            s: s.clone(),
-            memory: &memory,
-            levels: &levels,
-            own_visible: Some(&own),
-            others_visible: Some(&others),
-        });
+        let example = example();
+        let (found, reading) = example.crossed(|crossing| gate.forward(crossing));
+        let Example { cross, s, memory, levels } = example;
         for at in 0..2 {
             let (own, others) = (OWN[at], SEEN[at]);
             let s = rows(&s, at);
@@ -143,16 +150,9 @@ fn a_gate_begins_in_its_layer() {
 fn sum_is_its_equation() {
     for granularity in ALL {
         let link = module(LevelSum::new(granularity, LEVELS, &layer_norm(), &Device::flex()));
-        let Example { cross, s, memory, levels } = example();
-        let (own, others) = (visible(OWN, TOKENS), visible(SEEN, KEYS));
-        let (found, reading) = link.forward(Crossing {
-            attend: &mut Attend::new(&cross, None),
-            s: s.clone(),
-            memory: &memory,
-            levels: &levels,
-            own_visible: Some(&own),
-            others_visible: Some(&others),
-        });
+        let example = example();
+        let (found, reading) = example.crossed(|crossing| link.forward(crossing));
+        let Example { cross, s, levels, .. } = example;
         assert_eq!(reading.weights.dims(), [2, 1, LEVELS]);
         for at in 0..2 {
             let (own, others) = (OWN[at], SEEN[at]);

@@ -116,9 +116,15 @@ impl Ablation {
         Ok(())
     }
 
-    /// The splits that the metrics are of.
-    pub fn splits(&self) -> Vec<String> {
-        let splits: BTreeSet<&String> = self.metrics.iter().map(|metric| &metric.split).collect();
+    /// The splits of the metrics of `task`, which `evaluate` names; without one, of those that are of none of
+    /// these and so of fine-tuned models.
+    pub fn splits(&self, task: Option<&str>) -> Vec<String> {
+        let of_pre_trained = |metric: &MetricName| {
+            self.evaluate.iter().find(|name| name.replace('-', "_") == metric.task)
+        };
+        let wanted = |metric: &&MetricName| of_pre_trained(metric).map(String::as_str) == task;
+        let splits: BTreeSet<&String> =
+            self.metrics.iter().filter(wanted).map(|metric| &metric.split).collect();
         splits.into_iter().cloned().collect()
     }
 
@@ -164,6 +170,16 @@ mod tests {
             assert!(ablation.seeds.len() >= 3);
             assert!(!ablation.metrics.is_empty());
         }
+    }
+
+    #[test]
+    fn each_task_is_evaluated_on_the_splits_of_its_metrics() {
+        let grid = Ablation::open("mamo-objectives").unwrap();
+        assert_eq!(grid.splits(Some("retrieval")), ["test_pairs", "test_seen"]);
+        assert_eq!(grid.splits(Some("contrast")), ["test_seen"]);
+        assert!(grid.splits(None).is_empty());
+        let grid = Ablation::open("unimo3-connections").unwrap();
+        assert_eq!(grid.splits(None), ["test_pairs", "test_seen"]);
     }
 
     #[test]

@@ -93,16 +93,15 @@ fn cell(grid: &Ablation, set: &[String], seed: u64, folder: &Path) -> Result<Cel
     let name = seed.to_string();
     train(folder, &grid.recipe, None, &settings(&name, set))?;
     check(folder, Recipe { seed, ..Recipe::open(&grid.recipe)?.with(set)? })?;
-    let splits = grid.splits();
     let mut cell = Cell { results: Vec::new(), seconds: seconds(folder)? };
     for task in &grid.evaluate {
-        cell.results.extend(evaluated(folder, task, &splits)?);
+        cell.results.extend(evaluated(folder, task, &grid.splits(Some(task)))?);
     }
     for task in &grid.tasks {
         let tuned = fine_tuned(folder, task, &name, &grid.task_set)?;
         let recipe = fine_tuning(folder, task, &tuned)?.with(&grid.task_set)?;
         check(&tuned, Recipe { seed, ..recipe })?;
-        cell.results.extend(evaluated(&tuned, "own", &splits)?);
+        cell.results.extend(evaluated(&tuned, "own", &grid.splits(None))?);
         cell.seconds += seconds(&tuned)?;
     }
     for metric in &grid.metrics {
