@@ -5,6 +5,8 @@ mod common;
 use std::path::Path;
 use std::process::Command;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use common::{checkpoints, fail, fingerprint, metrics, succeed, weft};
 use serde_json::Value;
 
@@ -109,4 +111,105 @@ fn what_stages_cannot_be_is_said_before_the_first_step() {
     command.args(["--set", "concepts.room=39"]);
     let error = fail(command);
     assert!(error.contains("concepts.room is 39"), "{error}");
+}
+
+/// A table as detectors write it: for each scene of the splits between one and three regions of 10 numbers.
+fn region_table(path: &Path, left_out: usize) {
+    let config = weft_data::scenes::ScenesConfig {
+        size: 48,
+        train: 40,
+        val: 8,
+        test: 8,
+        kinds: Some(24),
+        ..Default::default()
+    };
+    let dataset = weft_data::scenes::open(&config).unwrap();
+    let rows = dataset.splits.values().flatten().enumerate().skip(left_out).map(|(at, record)| {
+        let count = 1 + at % 3;
+        let numbers = (0..count * 10).map(|i| ((at * 7 + i * 3) % 11 + 1) as f32 / 11.0);
+        let bytes: Vec<u8> = numbers.flat_map(f32::to_le_bytes).collect();
+        format!("{}\t{count}\t{}\n", record.key, BASE64.encode(bytes))
+    });
+    std::fs::write(path, rows.collect::<String>()).unwrap();
+}
+
+#[test]
+fn regions_of_a_detector_take_the_place_of_patches() {
+    let folder = tempfile::tempdir().unwrap();
+    let (run, table) = (folder.path().join("run"), folder.path().join("regions.tsv"));
+    let with_regions = |run: &Path| {
+        let mut command = train(run, STAGES);
+        command.args(["--set", &format!("data.regions={}", table.display())]);
+        command.args(["--set", "model.vision.regions={features=10, most=2}"]);
+        command
+    };
+    region_table(&table, 0);
+    let first = succeed(with_regions(&run));
+    assert!(first.contains("test_seen"), "{first}");
+    let last = metrics(&run).pop().unwrap();
+    assert!(last["wpg"].as_f64().is_some_and(f64::is_finite), "{last}");
+    // What the model sees is in the table: with another one the same run is another run.
+    let numbers = std::fs::read_to_string(&table).unwrap();
+    let again = folder.path().join("again");
+    succeed(with_regions(&again));
+    assert_eq!(metrics(&run), metrics(&again));
+    let others: Vec<&str> = numbers.lines().rev().collect();
+    let mixed: String = numbers
+        .lines()
+        .zip(others)
+        .map(|(own, other)| {
+            let (name, (_, rest)) =
+                (own.split_once('\t').unwrap().0, other.split_once('\t').unwrap());
+            format!("{name}\t{rest}\n")
+        })
+        .collect();
+    std::fs::write(&table, mixed).unwrap();
+    let mixed = folder.path().join("mixed");
+    succeed(with_regions(&mixed));
+    assert_ne!(metrics(&run), metrics(&mixed));
+
+    // Many pictures without a row are named; a number of features that is not the table's, too.
+    region_table(&table, 60);
+    let error = fail(with_regions(&folder.path().join("short")));
+    assert!(error.contains("expected a row of the picture in data.regions"), "{error}");
+    region_table(&table, 0);
+    let mut command = with_regions(&folder.path().join("wide"));
+    command.args(["--set", "model.vision.regions={features=12, most=2}"]);
+    let error = fail(command);
+    assert!(error.contains("regions.tsv:") && error.contains("12 numbers"), "{error}");
+    let mut command = with_regions(&folder.path().join("masked"));
+    command.args(["--set", "objectives.filip={}"]);
+    assert!(fail(command).contains("the image encoder sees regions"));
+}
+
+#[test]
+fn predicted_tags_are_learnt_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let (run, names) = (folder.path().join("run"), folder.path().join("names.txt"));
+    let table = folder.path().join("tags.tsv");
+    succeed(train(&run, STAGES));
+    std::fs::write(&names, "panda\n\nviolin\nice cream\n").unwrap();
+    let mut command = weft(&["tag", "--most", "2", "--checkpoint"]);
+    command.arg(&run).arg("--names").arg(&names).arg("--out").arg(&table);
+    let said = succeed(command);
+    assert!(said.contains("of the data's own tags"), "{said}");
+    let tags = std::fs::read_to_string(&table).unwrap();
+    let all: Vec<Vec<String>> = tags
+        .lines()
+        .map(|line| serde_json::from_str(line.split_once('\t').unwrap().1).unwrap())
+        .collect();
+    // 40 to learn from, 8 of val and 8 of each of the four test splits.
+    assert_eq!(all.len(), 40 + 8 + 4 * 8);
+    let known = ["panda", "violin", "ice cream"];
+    assert!(all.iter().all(|tags| tags.len() == 2 && tags[0] != tags[1]));
+    assert!(all.iter().flatten().all(|tag| known.contains(&tag.as_str())));
+
+    let again = folder.path().join("again");
+    let mut command = train(&again, STAGES);
+    command.args(["--set", &format!("data.tags={}", table.display())]);
+    succeed(command);
+    let phrases = checkpoints(&again).pop().unwrap().join("phrases.json");
+    let phrases = std::fs::read_to_string(phrases).unwrap();
+    assert!(phrases.contains("ice cream"), "the tags are among the concepts");
+    assert_ne!(metrics(&run), metrics(&again));
 }

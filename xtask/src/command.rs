@@ -36,7 +36,7 @@ const fn entry(
     Command { name, action, usage, summary }
 }
 
-const COMMANDS: [Command; 17] = [
+const COMMANDS: [Command; 18] = [
     entry("train", Action::Weft, "train [ARGS]", "train a model from a recipe"),
     entry("eval", Action::Weft, "eval [ARGS]", "measure a trained model on a task"),
     entry("search", Action::Weft, "search [ARGS]", "find pictures for a sentence"),
@@ -44,6 +44,7 @@ const COMMANDS: [Command; 17] = [
     entry("ablate", Action::Weft, "ablate NAME [ARGS]", "compare variants of a recipe over seeds"),
     entry("table", Action::Weft, "table FILES", "put evaluations of several seeds into a table"),
     entry("embed", Action::Weft, "embed [ARGS]", "write embeddings of pictures and texts"),
+    entry("tag", Action::Weft, "tag [ARGS]", "tags for pictures, by a trained model"),
     entry("inspect", Action::Weft, "inspect gates [ARGS]", "what a trained model does inside"),
     entry(
         "verify",

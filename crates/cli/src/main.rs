@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use commands::{
-    ablate, data, doctor, embed, eval, export, import, inspect, search, study, table, train, verify,
+    ablate, data, doctor, embed, eval, export, import, inspect, search, study, table, tag, train,
+    verify,
 };
 
 /// Vision-language pre-training.
@@ -35,6 +36,8 @@ enum Command {
     Search(search::Args),
     /// Write embeddings of pictures and captions.
     Embed(embed::Args),
+    /// Name what is in pictures, as tags for another model to learn from.
+    Tag(tag::Args),
     /// Read published weights and say what of them weft uses.
     Import(import::Args),
     /// Write a trained model as folders that the reference library and weft load.
@@ -85,6 +88,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Table(args) => table::run(args),
         Command::Search(args) => search::run(args),
         Command::Embed(args) => embed::run(args),
+        Command::Tag(args) => tag::run(args),
         Command::Import(args) => import::run(args),
         Command::Export(args) => export::run(args),
         Command::Inspect(args) => inspect::run(args),

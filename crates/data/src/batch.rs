@@ -12,12 +12,13 @@ pub struct Batch {
     pub epoch: u64,
     /// Keys of the records, `[B]`.
     pub keys: Vec<String>,
-    /// Normalised pictures, `[P, 3, S, S]`; `P` is `B`, or less where records share pictures.
+    /// Pictures, each `picture_shape`; `P` of them: `B`, or less where records share pictures.
     pub images: Vec<f32>,
     /// Which picture is each caption's, `[B]`.
     pub picture_of: Vec<usize>,
-    /// `S`, the side of a picture in pixels.
-    pub image_size: usize,
+    /// Channels, rows and columns of a picture: `[3, S, S]` for one of `S` pixels a side, `[1, R, F]` for up
+    /// to `R` regions of `F` numbers.
+    pub picture_shape: [usize; 3],
     /// Which patches are masked, `[B, N]`, row by row.
     pub image_mask: Vec<bool>,
     /// `N`, the number of patches of a picture.
@@ -44,7 +45,7 @@ pub struct Batch {
     pub tags_each: usize,
     /// The captions that were drawn, `[B]`.
     pub captions: Vec<String>,
-    /// The other pictures, `[B, 3, S, S]`, where captions are about two; empty otherwise.
+    /// The other pictures, each `picture_shape`, where captions are about two; empty otherwise.
     pub others: Vec<f32>,
     /// What a task asks, `[B]`; empty where nothing is asked.
     pub labels: Vec<Label>,

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{DataError, Ledger};
 use crate::record::Record;
+use crate::row_table::RowTable;
 use crate::scenes::ScenesConfig;
-use crate::{emoji, folder, karpathy, scenes, shards, split, table};
+use crate::{emoji, folder, karpathy, regions, scenes, shards, split, table, tags};
 
 /// Where pictures and captions come from, and how they are split.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -22,6 +23,15 @@ pub struct SourceConfig {
     pub images: Option<PathBuf>,
     pub image_column: String,
     pub caption_column: String,
+    /// Column or field with the names of what is in the picture: a text with commas or a list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags_column: Option<String>,
+    /// A file with the names of what is in each picture (see [`tags::attach`]).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags: Option<PathBuf>,
+    /// A file with each picture's boxes and their features (see [`regions`]).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub regions: Option<PathBuf>,
     /// The share of records that may be unusable before the run stops.
     pub bad_budget: f64,
     /// Share of the records in `val`, for sources without splits of their own.
@@ -41,6 +51,9 @@ impl Default for SourceConfig {
             images: None,
             image_column: "image".into(),
             caption_column: "caption".into(),
+            tags_column: None,
+            tags: None,
+            regions: None,
             bad_budget: 0.01,
             val_fraction: 0.05,
             test_fraction: 0.05,
@@ -118,6 +131,25 @@ pub(crate) struct Gathered {
 /// is missing, or too many records cannot be used.
 pub fn open(config: &SourceConfig) -> Result<Dataset, DataError> {
     config.validate()?;
+    let mut dataset = open_source(config)?;
+    let records = dataset.splits.values().flatten();
+    let (total, tagged) = (records.clone().count(), records.filter(|r| tags::are_known(r)).count());
+    if let Some(column) = config.tags_column.as_ref().filter(|_| tagged == 0) {
+        let problem = format!("data.tags_column is \"{column}\", which no record has");
+        return Err(DataError::Config(problem));
+    }
+    if let Some(path) = &config.tags {
+        let bad = tags::attach(&RowTable::open(path)?, dataset.splits.values_mut().flatten());
+        bad.into_iter().for_each(|bad| _ = dataset.ledger.record(bad));
+        dataset.ledger.check(config.bad_budget, total)?;
+    }
+    if let Some(path) = &config.regions {
+        regions::attach(&RowTable::open(path)?, dataset.splits.values_mut().flatten());
+    }
+    Ok(dataset)
+}
+
+fn open_source(config: &SourceConfig) -> Result<Dataset, DataError> {
     if config.source == emoji::NAME {
         return emoji::open(config.split_seed);
     }

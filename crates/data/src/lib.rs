@@ -21,6 +21,8 @@ pub mod pipeline;
 pub mod preprocess;
 pub mod random;
 pub mod record;
+pub mod regions;
+pub mod row_table;
 pub mod scenes;
 pub mod shards;
 mod split;

@@ -18,6 +18,7 @@ use crate::mask::MaskConfig;
 use crate::preprocess::Preprocess;
 use crate::random::addressed;
 use crate::record::{Label, Picture, Record, name};
+use crate::regions::{self, RegionShape};
 use crate::tags::TagConfig;
 use crate::tokenizer::{Encoding, Tokenizer};
 
@@ -42,6 +43,9 @@ pub struct Pipeline {
     pub mask: MaskConfig,
     /// Side of a patch, in pixels; divides the size of a picture.
     pub patch_size: usize,
+    /// A detector's regions in the place of patches, if the model sees those: then nothing of a picture is
+    /// decoded, and neither preprocessing nor augmentation touches it.
+    pub regions: Option<RegionShape>,
     /// Most tokens of a caption, with special tokens.
     pub max_tokens: usize,
     /// How far shorter captions are filled up.
@@ -76,7 +80,13 @@ pub struct Item {
     pub label: Option<Label>,
 }
 
-/// The pictures of a batch in the making, each `[3, size, size]` behind the one before.
+/// A picture as training sees it, before its numbers stand behind those of others.
+enum Seen {
+    Pixels(RgbImage),
+    Regions(Vec<f32>),
+}
+
+/// The pictures of a batch in the making, each [`Pipeline::picture_shape`] behind the one before.
 #[derive(Debug, Default)]
 pub struct Pixels {
     pub images: Vec<f32>,
@@ -103,7 +113,7 @@ impl Pipeline {
         let augment = self.augment.clone().unwrap_or_default();
         let ([smallest, largest], [narrowest, widest]) = (augment.crop_scale, augment.crop_ratio);
         let rules = [
-            (patch > 0 && size.is_multiple_of(patch), {
+            (self.regions.is_some() || (patch > 0 && size.is_multiple_of(patch)), {
                 format!("the picture size {size} is not a multiple of the patch size {patch}")
             }),
             (self.max_tokens >= 3, {
@@ -143,9 +153,20 @@ impl Pipeline {
         }
     }
 
-    /// Rows and columns of patches of a picture.
+    /// Rows and columns of patches of a picture; of regions, which stand in no grid, one column.
     pub fn grid(&self) -> [usize; 2] {
-        [self.preprocess.size / self.patch_size; 2]
+        match self.regions {
+            Some(shape) => [shape.most, 1],
+            None => [self.preprocess.size / self.patch_size; 2],
+        }
+    }
+
+    /// Channels, rows and columns of a picture's numbers: of regions, one channel with a row for each.
+    pub fn picture_shape(&self) -> [usize; 3] {
+        match self.regions {
+            Some(shape) => [1, shape.most, shape.features],
+            None => [3, self.preprocess.size, self.preprocess.size],
+        }
     }
 
     /// Makes the item that training sees of `record` in `epoch`, with a caption drawn from those
@@ -220,9 +241,9 @@ impl Pipeline {
         let first = self.seen(record, &record.picture, random("augment"), &mut pixels.memory)?;
         if let Some(other) = &record.other {
             let other = self.seen(record, other, random("augment-other"), &mut pixels.memory)?;
-            self.preprocess.append_normalised(&other, &mut pixels.others);
+            self.append(other, &mut pixels.others);
         }
-        self.preprocess.append_normalised(&first, &mut pixels.images);
+        self.append(first, &mut pixels.images);
         pixels.count += 1;
         // Of two pictures none is shared.
         pixels.last = record.other.is_none().then(|| record.picture.clone());
@@ -236,14 +257,26 @@ impl Pipeline {
         picture: &Picture,
         mut random: ChaCha8Rng,
         memory: &mut Vec<u8>,
-    ) -> Result<RgbImage, BadRecord> {
+    ) -> Result<Seen, BadRecord> {
+        if let Some(shape) = self.regions {
+            let origin = name(&record.key, picture);
+            return Ok(Seen::Regions(regions::of(picture, &origin, shape)?));
+        }
         let picture = read(record, picture, std::mem::take(memory))?;
         let seen = match &self.augment {
             Some(augment) => augment.apply(&picture, self.preprocess.size, &mut random),
             None => self.preprocess.pixels(&picture),
         };
         *memory = picture.into_raw();
-        Ok(seen)
+        Ok(Seen::Pixels(seen))
+    }
+
+    /// Puts the numbers of a picture behind `values`.
+    fn append(&self, seen: Seen, values: &mut Vec<f32>) {
+        match seen {
+            Seen::Pixels(picture) => self.preprocess.append_normalised(&picture, values),
+            Seen::Regions(regions) => values.extend(regions),
+        }
     }
 
     /// Puts items next to each other, with their pictures.
@@ -259,7 +292,7 @@ impl Pipeline {
             images: pixels.images,
             picture_of: Vec::with_capacity(count),
             others: pixels.others,
-            image_size: self.preprocess.size,
+            picture_shape: self.picture_shape(),
             image_mask: Vec::with_capacity(count * patches),
             patches,
             ids: Vec::with_capacity(count * tokens),
@@ -293,19 +326,26 @@ impl Pipeline {
         batch
     }
 
-    /// The picture of `record` as evaluation sees it, `[3, size, size]`.
+    /// The picture of `record` as evaluation sees it, [`picture_shape`](Self::picture_shape).
     pub fn picture(&self, record: &Record) -> Result<Vec<f32>, BadRecord> {
-        Ok(self.preprocess.apply(&read(record, &record.picture, Vec::new())?))
+        self.evaluated(record, &record.picture)
     }
 
-    /// The other picture of `record`, which has one, as evaluation sees it, `[3, size, size]`.
+    /// The other picture of `record`, which has one, as evaluation sees it.
     pub fn other_picture(&self, record: &Record) -> Result<Vec<f32>, BadRecord> {
         let other = record.other.as_ref().ok_or_else(|| BadRecord {
             cause: Cause::MissingFile,
             origin: record.key.clone(),
             detail: "expected two pictures, found one".into(),
         })?;
-        Ok(self.preprocess.apply(&read(record, other, Vec::new())?))
+        self.evaluated(record, other)
+    }
+
+    fn evaluated(&self, record: &Record, picture: &Picture) -> Result<Vec<f32>, BadRecord> {
+        match self.regions {
+            Some(shape) => regions::of(picture, &name(&record.key, picture), shape),
+            None => Ok(self.preprocess.apply(&read(record, picture, Vec::new())?)),
+        }
     }
 
     /// The token ids of `captions`, behind one another, where there are none, and `L`, the number of

@@ -10,6 +10,7 @@ use image::{ExtendedColorType, ImageEncoder, RgbImage, imageops};
 
 use crate::decode::decode_in;
 use crate::error::{BadRecord, Cause};
+use crate::row_table::Row;
 use crate::scenes::render::Drawn;
 
 /// Where the encoded bytes of a picture are, or what draws it.
@@ -33,6 +34,11 @@ pub enum Picture {
     },
     /// Drawn when it is asked for.
     Generated(Drawn),
+    /// A picture of which a detector's boxes and features are known.
+    WithRegions {
+        picture: Box<Picture>,
+        row: Row,
+    },
 }
 
 /// A picture and the captions that are true of it.
@@ -100,6 +106,9 @@ impl Picture {
                 Picture::Cropped { whole: b, region: of_b },
             ) => of_a == of_b && a.is_same(b),
             (Picture::Generated(a), Picture::Generated(b)) => a.is_same(b),
+            (Picture::WithRegions { picture: a, .. }, Picture::WithRegions { picture: b, .. }) => {
+                a.is_same(b)
+            }
             _ => false,
         }
     }
@@ -116,6 +125,7 @@ impl Picture {
             Picture::Cropped { whole, region: [x, y, width, height] } => {
                 format!("{} ({width} x {height} at {x}, {y})", whole.origin())
             }
+            Picture::WithRegions { picture, .. } => picture.origin(),
         }
     }
 
@@ -125,6 +135,7 @@ impl Picture {
         match self {
             Picture::Generated(drawn) => Ok(drawn.draw(memory)),
             Picture::Cropped { whole, region } => crop(whole, *region, origin),
+            Picture::WithRegions { picture, .. } => picture.decode(origin, memory),
             stored => decode_in(&stored.read()?, origin, memory),
         }
     }
@@ -138,6 +149,7 @@ impl Picture {
         };
         match self {
             Picture::Embedded(bytes) => Ok(bytes.to_vec()),
+            Picture::WithRegions { picture, .. } => picture.read(),
             Picture::Cropped { .. } | Picture::Generated(_) => {
                 png(&self.decode(&self.origin(), Vec::new())?, &self.origin())
             }
@@ -161,6 +173,7 @@ impl Picture {
 pub(crate) fn name(key: &str, picture: &Picture) -> String {
     match picture {
         Picture::Embedded(_) | Picture::Generated(_) => format!("{} {key}", picture.origin()),
+        Picture::WithRegions { picture, .. } => name(key, picture),
         _ => picture.origin(),
     }
 }

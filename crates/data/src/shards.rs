@@ -10,13 +10,13 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::dataset::{Gathered, SourceConfig};
 use crate::error::{BadRecord, Cause, DataError};
 use crate::folder::{PICTURE_EXTENSIONS, caption_lines, is_picture};
 use crate::record::{Picture, Record};
-use crate::table::{caption_values, no_column};
+use crate::table::{caption_values, no_column, tags_of};
 
 pub use pattern::{expand, is_pattern};
 
@@ -186,9 +186,13 @@ impl Scan {
         config: &SourceConfig,
         origin: &str,
     ) -> Result<Record, (Cause, String)> {
-        let captions = match (sample.text, sample.json) {
+        // Of captions in a text the JSON beside it may be anything, unless tags are wanted from it.
+        let wanted = sample.text.is_none() || config.tags_column.is_some();
+        let json = sample.json.filter(|_| wanted);
+        let fields = json.map(|json| utf8(json).and_then(|json| object(&json))).transpose()?;
+        let captions = match (sample.text, &fields) {
             (Some(text), _) => utf8(text).map(|text| caption_lines(&text))?,
-            (None, Some(json)) => self.json_captions(&utf8(json)?, &config.caption_column)?,
+            (None, Some(fields)) => self.json_captions(fields, &config.caption_column)?,
             (None, None) => {
                 let detail = format!("expected {}.txt or {0}.json beside it", sample.key);
                 return Err((Cause::MissingFile, detail));
@@ -209,21 +213,29 @@ impl Scan {
             let origin = format!("{origin} (others kept)");
             self.bad.push(BadRecord { cause: Cause::EmptyCaption, origin, detail });
         }
-        Ok(Record::new(sample.key, captions, picture))
+        let tags = fields.map(|fields| tags_of(&fields, config)).transpose()?.unwrap_or_default();
+        Ok(Record::new(sample.key, captions, picture).annotated(tags))
     }
 
-    fn json_captions(&mut self, json: &str, column: &str) -> Result<Vec<String>, (Cause, String)> {
-        let malformed = |detail| (Cause::MalformedRecord, detail);
-        let value: serde_json::Map<String, Value> = serde_json::from_str(json)
-            .map_err(|error| malformed(format!("expected a JSON object: {error}")))?;
-        let captions = value.get(column);
+    fn json_captions(
+        &mut self,
+        fields: &Map<String, Value>,
+        column: &str,
+    ) -> Result<Vec<String>, (Cause, String)> {
+        let captions = fields.get(column);
         self.with_column |= captions.is_some();
-        self.fields.extend(value.keys().cloned());
+        self.fields.extend(fields.keys().cloned());
         captions.and_then(caption_values).ok_or_else(|| {
             let found = captions.map_or("nothing".to_string(), Value::to_string);
-            malformed(format!("\"{column}\" should be a text or a list of texts, found {found}"))
+            let expected = "should be a text or a list of texts";
+            (Cause::MalformedRecord, format!("\"{column}\" {expected}, found {found}"))
         })
     }
+}
+
+fn object(json: &str) -> Result<Map<String, Value>, (Cause, String)> {
+    serde_json::from_str(json)
+        .map_err(|error| (Cause::MalformedRecord, format!("expected a JSON object: {error}")))
 }
 
 fn utf8(bytes: Vec<u8>) -> Result<String, (Cause, String)> {

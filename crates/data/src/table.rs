@@ -3,7 +3,7 @@
 //! Rows with the same picture are one record with several captions. The key is the `key` column
 //! where there is one, else the picture's path as the table has it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use crate::dataset::{Gathered, SourceConfig};
 use crate::error::{BadRecord, Cause, DataError};
 use crate::record::{Picture, Record};
+use crate::tags;
 
 const KEY_COLUMN: &str = "key";
 
@@ -20,6 +21,7 @@ struct Row {
     image: String,
     key: Option<String>,
     captions: Vec<String>,
+    annotations: BTreeMap<String, String>,
 }
 
 type RowError = (Cause, String);
@@ -92,7 +94,24 @@ fn json_row(object: &Map<String, Value>, config: &SourceConfig) -> Result<Row, R
         Some(Value::Number(key)) => Some(key.to_string()),
         other => return Err(malformed(KEY_COLUMN, "a text or a number", other)),
     };
-    Ok(Row { image, key, captions })
+    Ok(Row { image, key, captions, annotations: tags_of(object, config)? })
+}
+
+/// The annotation that the names in the tags' field make; nothing where the field is not there.
+pub(crate) fn tags_of(
+    object: &Map<String, Value>,
+    config: &SourceConfig,
+) -> Result<BTreeMap<String, String>, RowError> {
+    let Some(column) = &config.tags_column else { return Ok(BTreeMap::new()) };
+    let Some(value) = object.get(column).filter(|value| !value.is_null()) else {
+        return Ok(BTreeMap::new());
+    };
+    let names = tags::from_json(value).ok_or_else(|| {
+        let detail =
+            format!("\"{column}\" should be names of what is in the picture, found {value}");
+        (Cause::MalformedRecord, detail)
+    })?;
+    Ok(BTreeMap::from([(tags::ANNOTATION.to_string(), names)]))
 }
 
 /// The texts in a caption field; `None` where it is neither a text nor a list of them.
@@ -129,6 +148,7 @@ pub(crate) fn read_csv(
     let image = required(&config.image_column)?;
     let caption = required(&config.caption_column)?;
     let key = position(KEY_COLUMN);
+    let named = config.tags_column.as_ref().map(|column| required(column)).transpose()?;
 
     let mut bytes = csv::ByteRecord::new();
     while reader.read_byte_record(&mut bytes).map_err(malformed)? {
@@ -137,6 +157,10 @@ pub(crate) fn read_csv(
             image: fields[image].trim().to_string(),
             key: key.map(|key| fields[key].trim().to_string()).filter(|key| !key.is_empty()),
             captions: vec![fields[caption].to_string()],
+            annotations: named
+                .map(|named| (tags::ANNOTATION.to_string(), fields[named].to_string()))
+                .into_iter()
+                .collect(),
         });
         merger.add(line, row);
     }
@@ -233,6 +257,7 @@ impl<'a> Merger<'a> {
                 self.by_key.insert(key.clone(), self.images.len());
                 self.images.push(image);
                 let record = Record::new(key, captions, Picture::File(picture));
+                let record = record.annotated(row.annotations);
                 self.gathered.records.push(record);
             }
         }

@@ -3,8 +3,11 @@
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use crate::error::{BadRecord, Cause};
 use crate::record::Record;
+use crate::row_table::RowTable;
 
 /// Where a record's tags are among its annotations: names with commas between them.
 pub const ANNOTATION: &str = "tags";
@@ -24,6 +27,67 @@ pub struct TagConfig {
 pub fn of(record: &Record) -> impl Iterator<Item = &str> {
     let names = record.annotations.get(ANNOTATION).map_or("", String::as_str);
     names.split(',').map(str::trim).filter(|name| !name.is_empty())
+}
+
+/// Whether the data set says of the record what is in its picture, be it nothing.
+pub(crate) fn are_known(record: &Record) -> bool {
+    record.annotations.contains_key(ANNOTATION)
+}
+
+/// Gives each record the tags in its row of `table`, in the place of others that it has; those without a
+/// row keep what they have. Returns what was wrong with rows.
+///
+/// A row's second column, or its last one, is a text with commas between names, or JSON: a list of names, or
+/// what detectors write, `[{"class": "man", ...}, ...]`, alone or as `{"objects": ...}`.
+pub fn attach<'a>(
+    table: &RowTable,
+    records: impl IntoIterator<Item = &'a mut Record>,
+) -> Vec<BadRecord> {
+    let mut bad = Vec::new();
+    for record in records {
+        let Some(row) = table.find(Some(&record.key), &record.picture) else { continue };
+        let names = row.columns().and_then(|columns| {
+            let text = columns.last().map_or("", String::as_str);
+            from_text(text).ok_or_else(|| BadRecord {
+                cause: Cause::MalformedRecord,
+                origin: row.origin(),
+                detail: format!("expected names of what is in the picture, found {text}"),
+            })
+        });
+        match names {
+            Ok(names) => _ = record.annotations.insert(ANNOTATION.into(), names),
+            Err(problem) => bad.push(problem),
+        }
+    }
+    bad
+}
+
+/// As annotations have them, from a text with commas or from JSON.
+fn from_text(text: &str) -> Option<String> {
+    let text = text.trim();
+    match text.starts_with(['[', '{']) {
+        true => from_json(&serde_json::from_str(text).ok()?),
+        false => Some(text.to_string()),
+    }
+}
+
+/// As annotations have them, each once: from a text, a list of names, or a detector's list of objects.
+/// `None` where it is none of them.
+pub(crate) fn from_json(value: &Value) -> Option<String> {
+    let items = match value {
+        Value::String(text) => return Some(text.clone()),
+        Value::Array(items) => items,
+        Value::Object(fields) => fields.get("objects")?.as_array()?,
+        _ => return None,
+    };
+    let names: Vec<&str> = items.iter().map(name_in).collect::<Option<_>>()?;
+    let first = |at: &usize| !names[*at].is_empty() && !names[..*at].contains(&names[*at]);
+    Some((0..names.len()).filter(first).map(|at| names[at]).collect::<Vec<_>>().join(", "))
+}
+
+/// A name, or that of a detected object.
+fn name_in(item: &Value) -> Option<&str> {
+    item.as_str().or_else(|| item.get("class")?.as_str()).map(str::trim)
 }
 
 impl TagConfig {
@@ -67,6 +131,36 @@ mod tests {
         assert_eq!(of(&record("")).count(), 0);
         let none = Record::new("two", vec![], Picture::Embedded(&[]));
         assert_eq!(of(&none).count(), 0);
+    }
+
+    #[test]
+    fn all_that_detectors_write_is_read() {
+        for (text, expected) in [
+            ("panda, ice cream", "panda, ice cream"),
+            (r#"["panda", "ice cream", "panda"]"#, "panda, ice cream"),
+            (r#"[{"class": "man", "rect": [1, 2, 3, 4]}, {"class": "hat"}]"#, "man, hat"),
+            (r#"{"objects": [{"class": "man"}], "image_h": 3}"#, "man"),
+            ("[]", ""),
+        ] {
+            assert_eq!(from_text(text).as_deref(), Some(expected), "{text}");
+        }
+        for bad in ["[1, 2]", "{}", "[\"panda\"", r#"{"objects": 3}"#] {
+            assert_eq!(from_text(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_table_gives_tags_and_names_its_bad_rows() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tags.tsv");
+        std::fs::write(&path, "one\tpanda\ntwo\t[3]\n").unwrap();
+        let table = RowTable::open(&path).unwrap();
+        let mut records =
+            ["one", "two", "three"].map(|key| Record { key: key.into(), ..record("gnu") });
+        let bad = attach(&table, &mut records);
+        let tags = records.each_ref().map(|record| record.annotations[ANNOTATION].as_str());
+        assert_eq!(tags, ["panda", "gnu", "gnu"]);
+        assert!(bad.len() == 1 && bad[0].origin.ends_with("tags.tsv:2"), "{bad:?}");
     }
 
     #[test]

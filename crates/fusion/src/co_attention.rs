@@ -213,7 +213,8 @@ impl CoAttentionFusion {
         image: &[Tensor<3>],
         padding: Option<&AttentionMask>,
     ) -> Vec<Streams> {
-        self.run(text, image, padding, |_, _| None).0
+        let image = Levels::new(image.to_vec());
+        self.run(&Levels::new(text.to_vec()), &image, padding, |_, _| None).0
     }
 
     /// The pair as heads and objectives read it: the class is both poolers' output beside one another,
@@ -221,7 +222,7 @@ impl CoAttentionFusion {
     ///
     /// Shapes as [`forward`](Self::forward).
     pub fn fuse(&self, image: &Levels, text: &Levels, padding: &AttentionMask) -> Fused {
-        self.fused(self.forward(text.layers(), image.layers(), Some(padding)))
+        self.fused(self.run(text, image, Some(padding), |_, _| None).0)
     }
 
     /// As [`fuse`](Self::fuse), with what each layer's connection chose.
@@ -234,10 +235,9 @@ impl CoAttentionFusion {
         let mut watches: Vec<[Watch; 2]> =
             self.text_blocks.iter().map(|_| Default::default()).collect();
         let mut unseen: Vec<_> = watches.iter_mut().flatten().map(Some).collect();
-        let (states, mut readings) =
-            self.run(text.layers(), image.layers(), Some(padding), |layer, text| {
-                unseen[2 * layer + usize::from(!text)].take()
-            });
+        let (states, mut readings) = self.run(text, image, Some(padding), |layer, text| {
+            unseen[2 * layer + usize::from(!text)].take()
+        });
         for (layer, [words, patches]) in watches.into_iter().enumerate() {
             let reading = &mut readings[layer];
             reading.text = reading.text.take().or(self.text_links.attended(layer, words));
@@ -257,9 +257,8 @@ impl CoAttentionFusion {
     ) -> (Fused, Vec<Tensor<4>>) {
         let mut watches: Vec<Watch> = self.text_blocks.iter().map(|_| Watch::default()).collect();
         let mut unseen = watches.iter_mut();
-        let (states, _) = self.run(text.layers(), image.layers(), Some(padding), |_, text| {
-            if text { unseen.next() } else { None }
-        });
+        let (states, _) =
+            self.run(text, image, Some(padding), |_, text| if text { unseen.next() } else { None });
         let [_, positions, _] = image.output().dims();
         let weights = watches.into_iter().filter_map(|watch| watch.weights);
         let weights = weights.map(|weights| to_patches(weights, positions)).collect();
@@ -282,7 +281,7 @@ impl CoAttentionFusion {
     ) -> Tensor<3> {
         let mut watch = Watch { with_gradient: true, ..Watch::default() };
         let mut unseen = Some(&mut watch);
-        let (states, _) = self.run(text.layers(), image.layers(), Some(padding), |at, text| {
+        let (states, _) = self.run(text, image, Some(padding), |at, text| {
             if text && at == layer { unseen.take() } else { None }
         });
         let gradients = score(self.fused(states)).sum().backward();
@@ -316,15 +315,16 @@ impl CoAttentionFusion {
     /// patches'.
     fn run<'w>(
         &self,
-        text: &[Tensor<3>],
-        image: &[Tensor<3>],
+        text: &Levels,
+        image: &Levels,
         padding: Option<&AttentionMask>,
         mut watch: impl FnMut(usize, bool) -> Option<&'w mut Watch>,
     ) -> (Vec<Streams>, Vec<LayerReadings>) {
-        assert_eq!(text.len(), self.encoder_layers, "layers of the text encoder");
-        assert_eq!(image.len(), self.encoder_layers, "layers of the image encoder");
-        let mut text = self.stream(true, text, padding.cloned());
-        let mut image = self.stream(false, image, None);
+        let (words, patches) = (text.layers(), image.layers());
+        assert_eq!(words.len(), self.encoder_layers, "layers of the text encoder");
+        assert_eq!(patches.len(), self.encoder_layers, "layers of the image encoder");
+        let mut text = self.stream(true, words, padding.cloned());
+        let mut image = self.stream(false, patches, image.padding().cloned());
         let mut states = Vec::with_capacity(text.blocks.len());
         let mut readings = Vec::with_capacity(text.blocks.len());
         for layer in 0..text.blocks.len() {

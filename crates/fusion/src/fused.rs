@@ -1,6 +1,7 @@
 //! What a fusion encoder makes of pairs, and what it is given.
 
 use burn::tensor::{Int, Tensor};
+use weft_nn::AttentionMask;
 
 /// The fused representation of a batch of pairs.
 #[derive(Debug, Clone)]
@@ -18,6 +19,8 @@ pub struct Fused {
 pub struct Levels {
     /// Each `[batch, tokens, width]`.
     layers: Vec<Tensor<3>>,
+    /// Hides tokens that are none, where some are; of captions the padding is handed on by itself.
+    padding: Option<AttentionMask>,
 }
 
 impl Levels {
@@ -26,7 +29,17 @@ impl Levels {
     /// Without a layer.
     pub fn new(layers: Vec<Tensor<3>>) -> Self {
         assert!(!layers.is_empty(), "an encoder has an output");
-        Self { layers }
+        Self { layers, padding: None }
+    }
+
+    /// The same with tokens that are hidden, `[batch, 1, 1, tokens]`.
+    pub fn with_padding(self, padding: Option<AttentionMask>) -> Self {
+        Self { padding, ..self }
+    }
+
+    /// Hides tokens that are none, `[batch, 1, 1, tokens]`; nothing where all are some.
+    pub fn padding(&self) -> Option<&AttentionMask> {
+        self.padding.as_ref()
     }
 
     /// The encoder's output, `[batch, tokens, width]`.
@@ -40,7 +53,8 @@ impl Levels {
 
     /// The same layers of the examples `rows`.
     pub fn select(&self, rows: &Tensor<1, Int>) -> Self {
-        self.map(|layer| layer.select(0, rows.clone()))
+        let padding = self.padding.as_ref().map(|padding| padding.select(rows));
+        self.map(|layer| layer.select(0, rows.clone())).with_padding(padding)
     }
 
     /// The examples of `parts` behind one another.
@@ -52,11 +66,14 @@ impl Levels {
         let count = parts[0].layers.len();
         let layer =
             |at: usize| Tensor::cat(parts.iter().map(|part| part.layers[at].clone()).collect(), 0);
-        Self { layers: (0..count).map(layer).collect() }
+        let paddings: Option<Vec<_>> = parts.iter().map(|part| part.padding.clone()).collect();
+        let padding = paddings.map(AttentionMask::cat);
+        Self { layers: (0..count).map(layer).collect(), padding }
     }
 
-    /// Each layer changed by `f`.
+    /// Each layer changed by `f`, which leaves every token in its place.
     pub fn map(&self, f: impl Fn(Tensor<3>) -> Tensor<3>) -> Self {
-        Self { layers: self.layers.iter().cloned().map(f).collect() }
+        let layers = self.layers.iter().cloned().map(f).collect();
+        Self { layers, padding: self.padding.clone() }
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use weft_nn::init::{linear, normal};
 use weft_nn::{AttentionMask, ConfigError, Linear, TransformerConfig, TransformerStack};
 
-use crate::fused::Fused;
+use crate::fused::{Fused, Levels};
 
 /// What the fused class token starts from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -67,10 +67,10 @@ pub struct JointFusion {
 impl JointFusion {
     /// # Shapes
     ///
-    /// - `image`: `[batch, 1 + patches, image_width]`, the image encoder's output
-    /// - `text`: `[batch, tokens, text_width]`, the text encoder's output
+    /// - `image`: the image encoder's output, `[batch, 1 + patches, image_width]`
+    /// - `text`: the text encoder's output, `[batch, tokens, text_width]`
     /// - `padding`: of the text
-    pub fn forward(&self, image: Tensor<3>, text: Tensor<3>, padding: &AttentionMask) -> Fused {
+    pub fn forward(&self, image: &Levels, text: &Levels, padding: &AttentionMask) -> Fused {
         let (x, padding, patches) = self.join(image, text, padding);
         split(self.stack.forward(x, Some(&padding)), patches)
     }
@@ -79,11 +79,11 @@ impl JointFusion {
     /// patches, `[batch, heads, tokens, patches]`.
     pub fn forward_with_weights(
         &self,
-        image: Tensor<3>,
-        text: Tensor<3>,
+        image: &Levels,
+        text: &Levels,
         padding: &AttentionMask,
     ) -> (Fused, Vec<Tensor<4>>) {
-        let [_, tokens, _] = text.dims();
+        let [_, tokens, _] = text.output().dims();
         let (x, padding, patches) = self.join(image, text, padding);
         let (x, weights) = self.stack.forward_with_weights(x, Some(&padding));
         let words_to_patches =
@@ -107,13 +107,13 @@ impl JointFusion {
     /// Without such a layer, or where the score does not depend on the pair.
     pub fn grad_cam(
         &self,
-        image: Tensor<3>,
-        text: Tensor<3>,
+        image: &Levels,
+        text: &Levels,
         padding: &AttentionMask,
         layer: usize,
         score: impl FnOnce(Fused) -> Tensor<1>,
     ) -> Tensor<3> {
-        let [batch, tokens, _] = text.dims();
+        let [batch, tokens, _] = text.output().dims();
         let (x, padding, patches) = self.join(image, text, padding);
         let positions = 1 + patches + tokens;
         let heads = self.stack.blocks[layer].attention.heads();
@@ -129,10 +129,12 @@ impl JointFusion {
 
     fn join(
         &self,
-        image: Tensor<3>,
-        text: Tensor<3>,
+        image: &Levels,
+        text: &Levels,
         padding: &AttentionMask,
     ) -> (Tensor<3>, AttentionMask, usize) {
+        let seen = image.padding().cloned();
+        let (image, text) = (image.output(), text.output());
         let [batch, positions, _] = image.dims();
         let patches = positions - 1;
         let device = image.device();
@@ -145,7 +147,12 @@ impl JointFusion {
             ClassToken::Image => class + image.clone().narrow(1, 0, 1),
         };
         let x = Tensor::cat(vec![class, image.narrow(1, 1, patches), text], 1);
-        (x, padding.behind(1 + patches, &device), patches)
+        // The fused class token stands where the image encoder's was.
+        let padding = match seen {
+            Some(of_image) => of_image.before(padding),
+            None => padding.behind(1 + patches, &device),
+        };
+        (x, padding, patches)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The joint fusion encoder.
 
 use burn::tensor::{Bool, Device, Distribution, Tensor, TensorData};
-use weft_fusion::{ClassToken, Fused, JointFusion, JointFusionConfig};
+use weft_fusion::{ClassToken, Fused, JointFusion, JointFusionConfig, Levels};
 use weft_nn::init::seeded;
 use weft_nn::{AttentionMask, NormPosition, TransformerConfig};
 
@@ -24,14 +24,18 @@ fn padding(rows: &[[u8; 4]]) -> AttentionMask {
     AttentionMask::padding(Tensor::<2, Bool>::from_data(mask, &Device::flex()))
 }
 
+fn levels(output: Tensor<3>) -> Levels {
+    Levels::new(vec![output])
+}
+
 fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
     x.into_data().iter::<f32>().collect()
 }
 
 #[test]
 fn every_position_has_an_output() {
-    let fused =
-        fusion().forward(random([2, 1 + 5, 6]), random([2, 4, 8]), &padding(&[[0; 4], [0; 4]]));
+    let (image, text) = (levels(random([2, 1 + 5, 6])), levels(random([2, 4, 8])));
+    let fused = fusion().forward(&image, &text, &padding(&[[0; 4], [0; 4]]));
     assert_eq!(fused.class.dims(), [2, 8]);
     assert_eq!(fused.image.dims(), [2, 5, 8]);
     assert_eq!(fused.text.dims(), [2, 4, 8]);
@@ -50,7 +54,7 @@ fn padded_words_do_not_matter_and_words_do() {
     let (image, text) = (random([1, 6, 6]), random([1, 4, 8]));
     let changed = text.clone().slice_assign([0..1, 3..4, 0..8], random([1, 1, 8]) * 9.0);
     let class = |text: &Tensor<3>, padding: &AttentionMask| {
-        values(fusion.forward(image.clone(), text.clone(), padding).class)
+        values(fusion.forward(&levels(image.clone()), &levels(text.clone()), padding).class)
     };
     let padded = padding(&[[0, 0, 0, 1]]);
     assert_eq!(class(&text, &padded), class(&changed, &padded));
@@ -59,12 +63,29 @@ fn padded_words_do_not_matter_and_words_do() {
 }
 
 #[test]
+fn hidden_regions_do_not_matter() {
+    let fusion = fusion();
+    let (image, text) = (random([1, 6, 6]), levels(random([1, 4, 8])));
+    let changed = image.clone().slice_assign([0..1, 5..6, 0..6], random([1, 1, 6]) * 9.0);
+    let hidden = TensorData::new(vec![false, false, false, false, false, true], [1, 6]);
+    let hidden = AttentionMask::padding(Tensor::<2, Bool>::from_data(hidden, &Device::flex()));
+    let words = padding(&[[0, 0, 0, 1]]);
+    let class = |image: &Tensor<3>, hidden: Option<AttentionMask>| {
+        let image = levels(image.clone()).with_padding(hidden);
+        values(fusion.forward(&image, &text, &words).class)
+    };
+    assert_eq!(class(&image, Some(hidden.clone())), class(&changed, Some(hidden)));
+    assert_ne!(class(&image, None), class(&changed, None));
+}
+
+#[test]
 fn the_image_encoders_class_token_is_used_only_where_asked() {
     let (image, text) = (random([1, 6, 6]), random([1, 4, 8]));
     let changed = image.clone().slice_assign([0..1, 0..1, 0..6], random([1, 1, 6]) * 9.0);
     let padding = padding(&[[0; 4]]);
     let class = |from, image: &Tensor<3>| {
-        values(fusion_from(from).forward(image.clone(), text.clone(), &padding).class)
+        let image = levels(image.clone());
+        values(fusion_from(from).forward(&image, &levels(text.clone()), &padding).class)
     };
     assert_eq!(class(ClassToken::Learned, &image), class(ClassToken::Learned, &changed));
     assert_ne!(class(ClassToken::Image, &image), class(ClassToken::Image, &changed));
@@ -73,9 +94,9 @@ fn the_image_encoders_class_token_is_used_only_where_asked() {
 #[test]
 fn weights_are_of_words_on_patches() {
     let fusion = fusion();
-    let (image, text) = (random([2, 6, 6]), random([2, 4, 8]));
+    let (image, text) = (levels(random([2, 6, 6])), levels(random([2, 4, 8])));
     let padding = padding(&[[0, 0, 0, 1], [0; 4]]);
-    let (fused, weights) = fusion.forward_with_weights(image.clone(), text.clone(), &padding);
+    let (fused, weights) = fusion.forward_with_weights(&image, &text, &padding);
     assert_eq!(weights.len(), 2);
     assert_eq!(weights[0].dims(), [2, 2, 4, 5]);
     // Part of a row that sums to 1 over [CLS], patches and words.
@@ -83,7 +104,7 @@ fn weights_are_of_words_on_patches() {
         let sum: f32 = row.iter().sum();
         assert!(row.iter().all(|w| *w > 0.0) && sum < 1.0, "{row:?}");
     }
-    let without = fusion.forward(image, text, &padding);
+    let without = fusion.forward(&image, &text, &padding);
     let difference = (fused.class - without.class).abs().max().into_scalar::<f32>();
     assert!(difference < 1e-5, "{difference}");
 }
@@ -98,7 +119,7 @@ fn grad_cam_is_zero_where_nothing_depends_and_of_each_pair_alone() {
         fused.class.narrow(1, 0, 1).reshape([batch])
     };
     let cam = |score: &dyn Fn(Fused) -> Tensor<1>, image: &Tensor<3>| {
-        fusion.grad_cam(image.clone(), text.clone(), &padding, 0, score)
+        fusion.grad_cam(&levels(image.clone()), &levels(text.clone()), &padding, 0, score)
     };
     let both = cam(&first, &image);
     assert_eq!(both.dims(), [2, 4, 5]);

@@ -38,10 +38,11 @@ impl Backbone {
     ///
     /// # Shapes
     ///
-    /// - `images`: `[batch, 3, height, width]`
+    /// - `images`: `[batch, 3, height, width]`, or regions: see [`Vit::forward`]
     /// - each layer: `[batch, 1 + patches, width]`
     pub fn encode_images(&self, images: Tensor<4>, mask: Option<&PatchMask>) -> Levels {
-        Levels::new(self.vision.levels(images, mask, self.encoder_layers))
+        let padding = self.vision.padding(&images);
+        Levels::new(self.vision.levels(images, mask, self.encoder_layers)).with_padding(padding)
     }
 
     /// The image encoder's output for whole pictures whose patches see tags, and what it makes of the
@@ -56,11 +57,15 @@ impl Backbone {
         let beside = embeddings.forward(table, tags.ids.clone());
         let [_, count, _] = beside.dims();
         let patches = self.vision.tokens(&images);
-        let mask = tags.padding.behind(patches, &images.device());
+        let padding = self.vision.padding(&images);
+        let mask = match &padding {
+            Some(of_regions) => of_regions.before(&tags.padding),
+            None => tags.padding.behind(patches, &images.device()),
+        };
         let levels = self.vision.levels_beside(images, beside, &mask, self.encoder_layers);
         let levels = Levels::new(levels);
         let of_tags = levels.output().narrow(1, patches, count);
-        (levels.map(|layer| layer.narrow(1, 0, patches)), of_tags)
+        (levels.map(|layer| layer.narrow(1, 0, patches)).with_padding(padding), of_tags)
     }
 
     /// The text encoder's output, and what the fusion encoder reads below it.
@@ -76,7 +81,7 @@ impl Backbone {
     /// The fusion encoder's output for pairs.
     pub fn fuse(&self, images: &Levels, texts: &Levels, padding: &AttentionMask) -> Fused {
         match self.kind() {
-            Fusion::Joint(fusion) => fusion.forward(images.output(), texts.output(), padding),
+            Fusion::Joint(fusion) => fusion.forward(images, texts, padding),
             Fusion::CoAttention(fusion) => fusion.fuse(images, texts, padding),
         }
     }
@@ -90,9 +95,7 @@ impl Backbone {
         padding: &AttentionMask,
     ) -> (Fused, Vec<Tensor<4>>) {
         match self.kind() {
-            Fusion::Joint(fusion) => {
-                fusion.forward_with_weights(images.output(), texts.output(), padding)
-            }
+            Fusion::Joint(fusion) => fusion.forward_with_weights(images, texts, padding),
             Fusion::CoAttention(fusion) => fusion.fuse_with_weights(images, texts, padding),
         }
     }
@@ -122,9 +125,7 @@ impl Backbone {
         score: impl FnOnce(Fused) -> Tensor<1>,
     ) -> Tensor<3> {
         match self.kind() {
-            Fusion::Joint(fusion) => {
-                fusion.grad_cam(images.output(), texts.output(), padding, layer, score)
-            }
+            Fusion::Joint(fusion) => fusion.grad_cam(images, texts, padding, layer, score),
             Fusion::CoAttention(fusion) => fusion.grad_cam(images, texts, padding, layer, score),
         }
     }

@@ -1,6 +1,6 @@
 //! Which keys attention must not see.
 
-use burn::tensor::{Bool, Device, Tensor, TensorData};
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 /// Added to the score of a hidden key. It swallows any score: the key's weight is exactly zero after
 /// softmax, and where a query sees nothing all keys weigh the same.
@@ -50,6 +50,16 @@ impl AttentionMask {
     /// The keys of this mask and then those of `other`, of the same batch and queries.
     pub fn before(&self, other: &Self) -> Self {
         Self { bias: Tensor::cat(vec![self.bias.clone(), other.bias.clone()], 3) }
+    }
+
+    /// The mask of the examples `rows`.
+    pub fn select(&self, rows: &Tensor<1, Int>) -> Self {
+        Self { bias: self.bias.clone().select(0, rows.clone()) }
+    }
+
+    /// The examples of `parts` behind one another.
+    pub fn cat(parts: Vec<Self>) -> Self {
+        Self { bias: Tensor::cat(parts.into_iter().map(|part| part.bias).collect(), 0) }
     }
 
     /// What is added to the scores, `[batch or 1, 1, queries or 1, keys]`.

@@ -10,7 +10,8 @@ use crate::concepts::{BatchPhrases, BatchTags};
 /// Pairs of picture and caption with what is masked in them.
 #[derive(Debug, Clone)]
 pub struct PairBatch {
-    /// `[pictures, 3, size, size]`, normalised; a picture for each pair unless some are shared.
+    /// `[pictures, channels, rows, columns]`, normalised, or [regions](weft_vision::Vit::forward); a
+    /// picture for each pair unless some are shared.
     pub images: Tensor<4>,
     /// The picture of each pair, `[batch]`, where some are shared.
     pub picture_of: Option<Tensor<1, Int>>,
@@ -31,7 +32,7 @@ pub struct PairBatch {
     pub tags: Option<BatchTags>,
     /// Pairs with the same number have the same caption: none is a hard negative of the other.
     pub caption_of: Vec<usize>,
-    /// The other pictures, `[batch, 3, size, size]`, of captions about two.
+    /// The other pictures of captions about two.
     pub others: Option<Tensor<4>>,
     /// How right each class is, `[batch, classes]`, where a task asks for classes.
     pub class_scores: Option<Tensor<2>>,
@@ -43,11 +44,12 @@ pub struct PairBatch {
 /// What a [`PairBatch`] is made of, in host memory; all in row-major order.
 #[derive(Debug, Clone)]
 pub struct HostPairs<'a> {
-    /// `[pictures, 3, size, size]`
+    /// Pictures, each `picture_shape`.
     pub images: &'a [f32],
     /// The picture of each pair, `[batch]`.
     pub picture_of: &'a [usize],
-    pub image_size: usize,
+    /// Channels, rows and columns.
+    pub picture_shape: [usize; 3],
     /// `[batch, patches]`
     pub image_mask: &'a [bool],
     /// `[batch, tokens]`
@@ -65,7 +67,7 @@ pub struct HostPairs<'a> {
     /// True where there is no tag.
     pub tag_padding: &'a [bool],
     pub captions: &'a [String],
-    /// `[batch, 3, size, size]`; empty where captions are about one picture.
+    /// As `images`, one for each pair; empty where captions are about one picture.
     pub others: &'a [f32],
     /// `[batch, classes]`; empty without classes.
     pub class_scores: &'a [f32],
@@ -83,7 +85,8 @@ impl PairBatch {
         // A batch is data: it stands off the tape, so that the momentum twin leaves none.
         let device = &device.clone().without_autodiff();
         let batch = pairs.captions.len();
-        let (tokens, size) = (pairs.ids.len() / batch, pairs.image_size);
+        let tokens = pairs.ids.len() / batch;
+        let [channels, rows, columns] = pairs.picture_shape;
         let text =
             |ids: &[i32]| Tensor::from_data(TensorData::new(ids.to_vec(), [batch, tokens]), device);
         let hidden: Vec<usize> =
@@ -93,11 +96,11 @@ impl PairBatch {
             PatchMask::new(pairs.image_mask.to_vec(), batch, pairs.image_mask.len() / batch)?;
         let padding = TensorData::new(pairs.padding.to_vec(), [batch, tokens]);
         let pictures = |pixels: &[f32]| {
-            let count = pixels.len() / (3 * size * size);
-            let pixels = TensorData::new(pixels.to_vec(), [count, 3, size, size]);
+            let count = pixels.len() / (channels * rows * columns);
+            let pixels = TensorData::new(pixels.to_vec(), [count, channels, rows, columns]);
             Tensor::<4>::from_data(pixels, device)
         };
-        let rows = |numbers: &[f32]| {
+        let matrix = |numbers: &[f32]| {
             let shape = [batch, numbers.len() / batch];
             Tensor::<2>::from_data(TensorData::new(numbers.to_vec(), shape), device)
         };
@@ -106,8 +109,8 @@ impl PairBatch {
                 .then(|| indices(pairs.picture_of.iter().copied(), device)),
             images: pictures(pairs.images),
             others: some(pairs.others).map(pictures),
-            class_scores: some(pairs.class_scores).map(rows),
-            regions: some(pairs.regions).map(rows),
+            class_scores: some(pairs.class_scores).map(matrix),
+            regions: some(pairs.regions).map(matrix),
             masked_patches: image_mask.masked_rows(device),
             image_mask,
             ids: text(pairs.ids),

@@ -75,7 +75,7 @@ impl MimConfig {
 
 /// Numbers of a patch: each of its pixels in three colours.
 fn patch_width(vision: &VitConfig) -> usize {
-    3 * vision.patch_size * vision.patch_size
+    vision.patch_numbers()
 }
 
 /// `mean_i |p_i - t_i|_1 / width` over masked patches (MAMO, section 3.3, the explicit target of the

@@ -51,11 +51,13 @@ pub fn wpg_loss(right: Tensor<1>, wrong: Tensor<1>, margin: f64) -> Tensor<1> {
 ///
 /// - `phrases`: `[phrases, width]`
 /// - `regions`: `[phrases, regions, width]`, those of the picture that each phrase is held against
-/// - `picked`: `[phrases]`, from 0 for the nearest to `nearest - 1`
+/// - `hidden`: `[phrases, regions]`, 0 for a region and far below for what is none, where some are none
+/// - `picked`: `[phrases]`, from 0 for the nearest to `nearest - 1`; the last one of a picture with fewer
 /// - output: `[phrases]`
 pub fn phrase_scores(
     phrases: Tensor<2>,
     regions: Tensor<3>,
+    hidden: Option<Tensor<2>>,
     nearest: usize,
     picked: Tensor<1, Int>,
 ) -> Tensor<1> {
@@ -63,7 +65,14 @@ pub fn phrase_scores(
     let phrases = l2_normalize(phrases).unsqueeze_dim::<3>(2);
     let regions = l2_normalize(regions.reshape([count * all, width])).reshape([count, all, width]);
     let cosines = regions.matmul(phrases).reshape([count, all]);
-    let (_, order) = cosines.clone().detach().topk_with_indices(nearest.min(all), 1);
+    let (seen, picked) = match hidden {
+        Some(hidden) => {
+            let there = hidden.clone().equal_elem(0.0).int().sum_dim(1).reshape([count]);
+            (cosines.clone().detach() + hidden, picked.min_pair(there - 1))
+        }
+        None => (cosines.clone().detach(), picked),
+    };
+    let (_, order) = seen.topk_with_indices(nearest.min(all), 1);
     let region = order.gather(1, picked.unsqueeze_dim::<2>(1));
     cosines.gather(1, region).reshape([count])
 }
@@ -91,14 +100,21 @@ impl Objective for Wpg {
         let mut lots = Lots::new(views.seed("wpg"), views.batch().len());
         let others = lots.others();
         let fused = views.fused(ImageView::Clean, TextView::Clean);
-        let [_, regions, _] = fused.image.dims();
+        let [batch, regions, _] = fused.image.dims();
+        // The first of the encoder's tokens is no region.
+        let hidden = views
+            .image_levels(ImageView::Clean)
+            .padding()
+            .map(|padding| padding.bias().narrow(3, 1, regions).reshape([batch, regions]));
         let nearest = self.0.nearest.clamp(1, regions);
         let states = rows(fused.text, phrases.rows.clone());
         let mut score = |picture_of: Vec<usize>| {
             let picked = lots.picks(picture_of.len(), nearest);
-            let regions = fused.image.clone().select(0, indices(picture_of, &device));
-            let scores = phrase_scores(states.clone(), regions, nearest, indices(picked, &device));
-            mean_of_each(scores, &captions)
+            let picked = indices(picked, &device);
+            let picture_of = indices(picture_of, &device);
+            let hidden = hidden.clone().map(|hidden| hidden.select(0, picture_of.clone()));
+            let regions = fused.image.clone().select(0, picture_of);
+            mean_of_each(phrase_scores(states.clone(), regions, hidden, nearest, picked), &captions)
         };
         let own: Vec<usize> = phrases.caption_of.clone();
         let wrong = own.iter().map(|caption| others[*caption]).collect();

@@ -94,6 +94,8 @@ proptest! {
         phrases in values(3 * 4),
         regions in values(3 * 5 * 4),
         picked in proptest::collection::vec(0usize..3, 3),
+        there in proptest::collection::vec(1usize..=5, 3),
+        all in proptest::bool::ANY,
     ) {
         let cosine = |a: &[f32], b: &[f32]| -> f32 {
             let length = |x: &[f32]| x.iter().map(|x| x * x).sum::<f32>().sqrt().max(1e-6);
@@ -104,14 +106,18 @@ proptest! {
         let ints = Tensor::<1, Int>::from_data(TensorData::new(ints, [3]), &device);
         let shaped = TensorData::new(regions.clone(), [3, 5, 4]);
         let shaped = Tensor::<3>::from_data(shaped, &device);
-        let found = wpg::phrase_scores(tensor(&phrases, 4), shaped, 3, ints);
+        let hidden = |at: usize| if at % 5 < there[at / 5] { 0.0 } else { f32::MIN };
+        let hidden: Vec<f32> = (0..15).map(hidden).collect();
+        let hidden = (!all).then(|| tensor(&hidden, 5));
+        let found = wpg::phrase_scores(tensor(&phrases, 4), shaped, hidden, 3, ints);
         let found: Vec<f32> = found.into_data().iter::<f32>().collect();
         for (phrase, found) in found.into_iter().enumerate() {
             let own = &phrases[phrase * 4..][..4];
             let regions = regions[phrase * 20..][..20].chunks(4);
+            let regions = regions.take(if all { 5 } else { there[phrase] });
             let mut cosines: Vec<f32> = regions.map(|region| cosine(own, region)).collect();
             cosines.sort_by(|a, b| b.total_cmp(a));
-            let expected = cosines[picked[phrase]];
+            let expected = cosines[picked[phrase].min(cosines.len() - 1)];
             prop_assert!((found - expected).abs() < 1e-5, "{found} {expected}");
         }
     }

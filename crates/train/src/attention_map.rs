@@ -3,18 +3,24 @@
 use anyhow::Result;
 use weft_data::record::Record;
 use weft_eval::AttentionMap;
+use weft_vision::Grid;
 
 use crate::inference::{Inference, WordAttention};
 
-/// The heat map of one pair: a row of patches for each word of the caption.
-pub fn attention_map(model: &Inference, record: &Record, caption: &str) -> Result<AttentionMap> {
-    let side = model.recipe.model.vision.grid().rows;
-    Ok(AttentionMap {
+/// The heat map of one pair, a row of patches for each word of the caption; nothing of a model that sees
+/// regions.
+pub fn attention_map(
+    model: &Inference,
+    record: &Record,
+    caption: &str,
+) -> Result<Option<AttentionMap>> {
+    let Some(Grid { rows, columns }) = model.recipe.patch_grid() else { return Ok(None) };
+    Ok(Some(AttentionMap {
         picture: record.picture.read().map_err(|bad| anyhow::anyhow!("{bad}"))?,
         caption: caption.to_string(),
-        grid: [side, side],
+        grid: [rows, columns],
         words: words(model.attention(record, caption)?),
-    })
+    }))
 }
 
 /// Puts the tokens of a word together and averages their weights; special tokens are left out.

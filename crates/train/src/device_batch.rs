@@ -22,7 +22,7 @@ pub fn to_device(batch: &Batch, classes: usize, device: &Device) -> Result<PairB
     let pairs = HostPairs {
         images: &batch.images,
         picture_of: &batch.picture_of,
-        image_size: batch.image_size,
+        picture_shape: batch.picture_shape,
         image_mask: &batch.image_mask,
         ids: &batch.ids,
         masked_ids: &batch.masked_ids,

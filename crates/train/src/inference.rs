@@ -114,7 +114,7 @@ impl Inference {
         ledger: &mut Ledger,
         mut keep: impl FnMut(Levels),
     ) -> Result<(Vec<f32>, Vec<usize>)> {
-        let size = self.pipeline.preprocess.size;
+        let [channels, height, width] = self.pipeline.picture_shape();
         let mut readable = Vec::with_capacity(records.len());
         let mut embeddings = Vec::new();
         let rows: Vec<usize> = (0..records.len()).collect();
@@ -131,11 +131,11 @@ impl Inference {
                     }
                 }
             }
-            let count = pixels.len() / (3 * size * size);
+            let count = pixels.len() / (channels * height * width);
             if count == 0 {
                 continue;
             }
-            let pixels = TensorData::new(pixels, [count, 3, size, size]);
+            let pixels = TensorData::new(pixels, [count, channels, height, width]);
             let pixels = Tensor::from_data(pixels, &self.device);
             let encoded = self.model.backbone.encode_images(pixels, None);
             let embedded = self.model.backbone.image_embedding(encoded.output());

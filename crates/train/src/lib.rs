@@ -31,6 +31,7 @@ pub mod stage;
 pub mod start;
 pub mod state;
 pub mod step;
+pub mod tagging;
 pub mod tasks;
 pub mod trainer;
 pub mod verify;

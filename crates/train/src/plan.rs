@@ -138,7 +138,7 @@ fn pass_cost(recipe: &Recipe, pass: Pass) -> Cost {
     let model = &recipe.model;
     let (patches, words) = (model.vision.grid().patches(), model.text.longest());
     let image = || {
-        let pixels = 3 * model.vision.patch_size * model.vision.patch_size;
+        let pixels = model.vision.patch_numbers();
         let width = model.vision.transformer.width;
         let tokens = model.vision.special_tokens() + patches;
         let embedding = Cost {

@@ -17,10 +17,12 @@ use weft_data::mask::MaskConfig;
 use weft_data::packages;
 use weft_data::pipeline::Pipeline;
 use weft_data::preprocess::Preprocess;
+use weft_data::regions::RegionShape;
 use weft_data::tags::TagConfig;
 use weft_data::tokenizer::Tokenizer;
 use weft_model::ModelConfig;
 use weft_objectives::{Objectives, Task};
+use weft_vision::{Grid, RegionsConfig};
 
 use crate::checkpoint::{self, Checkpoint};
 use crate::concepts::ConceptRecipe;
@@ -34,7 +36,7 @@ pub use sections::{
 };
 
 /// The recipes that come with weft.
-const BUILT_IN: [(&str, &str); 12] = [
+const BUILT_IN: [(&str, &str); 13] = [
     ("quick", include_str!("../recipes/quick.toml")),
     ("quick-scenes", include_str!("../recipes/quick-scenes.toml")),
     ("quick-mamo", include_str!("../recipes/quick-mamo.toml")),
@@ -47,6 +49,7 @@ const BUILT_IN: [(&str, &str); 12] = [
     ("base-mamo", include_str!("../recipes/base-mamo.toml")),
     ("base-unimo3", include_str!("../recipes/base-unimo3.toml")),
     ("base-mvp", include_str!("../recipes/base-mvp.toml")),
+    ("base-mvp-regions", include_str!("../recipes/base-mvp-regions.toml")),
 ];
 
 /// A run, completely described.
@@ -203,6 +206,12 @@ impl Recipe {
         self.objectives.mim.as_ref()?.codebook(&self.model.vision)
     }
 
+    /// How the patches of a picture lie; nothing where the image encoder sees regions.
+    pub fn patch_grid(&self) -> Option<Grid> {
+        let vision = &self.model.vision;
+        vision.regions.is_none().then(|| vision.grid())
+    }
+
     /// How records reach the model outside training.
     pub fn pipeline(&self, tokenizer: Arc<Tokenizer>) -> Pipeline {
         Pipeline {
@@ -211,6 +220,11 @@ impl Recipe {
             augment: None,
             mask: self.mask.clone(),
             patch_size: self.model.vision.patch_size,
+            regions: self
+                .model
+                .vision
+                .regions
+                .map(|RegionsConfig { features, most }| RegionShape { features, most }),
             max_tokens: self.model.text.longest(),
             pad_to: self.tokenizer.pad_to,
             seed: self.seed,

@@ -71,7 +71,7 @@ pub fn report(
             gallery.push(shown(query, split)?);
         }
         for query in spread(&split.retrieved.queries, HEAT_MAPS / splits.len().max(1)) {
-            attention.push(attention_map(model, &split.records[query.record], &query.text)?);
+            attention.extend(attention_map(model, &split.records[query.record], &query.text)?);
         }
     }
     Ok(Report {

@@ -10,15 +10,15 @@ use weft_train::plan::Plan;
 use weft_train::state::TrainState;
 use weft_train::step::Stepper;
 
-const BASE: [(&str, &str); 3] = [
+const BASE: [(&str, &str); 4] = [
     ("base-mamo", ""),
     ("base-unimo3", ""),
-    (
-        "base-mvp",
-        r#"stage=[{name="first", steps=1, objectives=["mcr"]},
-           {name="second", steps=1, objectives=["itc", "wpg", "itm", "mlm", "mcr"]}]"#,
-    ),
+    ("base-mvp", MVP_STAGES),
+    ("base-mvp-regions", MVP_STAGES),
 ];
+
+const MVP_STAGES: &str = r#"stage=[{name="first", steps=1, objectives=["mcr"]},
+    {name="second", steps=1, objectives=["itc", "wpg", "itm", "mlm", "mcr"]}]"#;
 
 /// Weights, gradients, moments and twin as the plan has them; a second copy of the gradients, activations
 /// and the allocator's reserve come on top.
@@ -33,6 +33,7 @@ fn available_bytes() -> f64 {
 #[test]
 fn base_recipes_take_two_steps() {
     let device = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
     for (name, stages) in BASE {
         let mut settings = vec!["train.steps=2", "train.batch_size=2", "train.accumulate=1"];
         // What a published checkpoint would be without has random weights here.
@@ -65,6 +66,10 @@ fn base_recipes_take_two_steps() {
                 Arc::new(concepts.teach((*learned).clone(), &records))
             }
             None => learned,
+        };
+        let records = match recipe.model.vision.regions {
+            Some(regions) => common::with_regions(records, regions.features, folder.path()),
+            None => records,
         };
         let batches = common::batches(&recipe, &tokenizer, &records);
         let stepper = Stepper::new(&recipe, &device).unwrap();

@@ -1,4 +1,5 @@
-//! The image encoder: a vision transformer over patches, some of which may be masked.
+//! The image encoder: a vision transformer over patches, some of which may be masked, or over a
+//! detector's regions.
 
 pub mod image_size;
 pub mod patch_embedding;
@@ -9,4 +10,4 @@ pub mod vit;
 pub use image_size::ImageSize;
 pub use patch_mask::PatchMask;
 pub use positions::{Grid, Resampling};
-pub use vit::{MaskMode, Vit, VitConfig};
+pub use vit::{MaskMode, RegionsConfig, Vit, VitConfig};

@@ -12,10 +12,12 @@ use crate::positions::Grid;
 #[derive(Module, Debug)]
 pub struct PatchEmbedding {
     pub projection: Linear,
-    patch_size: usize,
+    /// Rows and columns of a patch.
+    patch: [usize; 2],
 }
 
 impl PatchEmbedding {
+    /// Of square patches.
     pub fn new(
         patch_size: usize,
         channels: usize,
@@ -28,34 +30,40 @@ impl PatchEmbedding {
             true => linear(pixels, width, device),
             false => linear_without_bias(pixels, width, device),
         };
-        Self { projection, patch_size }
+        Self { projection, patch: [patch_size; 2] }
+    }
+
+    /// Of regions: a picture of one channel has a row for each, and a patch is a row.
+    pub fn of_regions(features: usize, width: usize, device: &Device) -> Self {
+        Self { projection: linear(features, width, device), patch: [1, features] }
     }
 
     /// How many patches these pictures are cut into.
     pub fn grid(&self, images: &Tensor<4>) -> Grid {
         let [_, _, height, width] = images.dims();
-        Grid { rows: height / self.patch_size, columns: width / self.patch_size }
+        let [rows, columns] = self.patch;
+        Grid { rows: height / rows, columns: width / columns }
     }
 
     /// Pixels of each patch, patches in reading order.
     ///
     /// # Shapes
     ///
-    /// - `images`: `[batch, channels, height, width]`, sides multiples of the patch size
-    /// - output: `[batch, patches, channels * patch_size^2]`
+    /// - `images`: `[batch, channels, height, width]`, sides multiples of the patch's
+    /// - output: `[batch, patches, channels * patch rows * patch columns]`
     pub fn patches(&self, images: Tensor<4>) -> Tensor<3> {
         let [batch, channels, _, _] = images.dims();
-        let side = self.patch_size;
+        let [height, width] = self.patch;
         let Grid { rows, columns } = self.grid(&images);
         images
-            .reshape([batch, channels, rows, side, columns, side])
+            .reshape([batch, channels, rows, height, columns, width])
             .permute([0, 2, 4, 1, 3, 5])
-            .reshape([batch, rows * columns, channels * side * side])
+            .reshape([batch, rows * columns, channels * height * width])
     }
 
     /// # Shapes
     ///
-    /// - `patches`: `[batch, patches, channels * patch_size^2]`
+    /// - `patches`: as [`patches`](Self::patches) has them
     /// - output: `[batch, patches, width]`
     pub fn forward(&self, patches: Tensor<3>) -> Tensor<3> {
         self.projection.forward(patches)

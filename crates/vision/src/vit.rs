@@ -44,7 +44,20 @@ pub struct VitConfig {
     /// Whether the embeddings are normalised before the first block, as CLIP does.
     #[serde(default)]
     pub embedding_norm: bool,
+    /// A detector's regions in the place of patches; the sizes of pictures and patches then say nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regions: Option<RegionsConfig>,
     pub transformer: TransformerConfig,
+}
+
+/// Boxes with features, as a detector finds them in a picture (MVP, section 3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegionsConfig {
+    /// Numbers of a region, with the 6 of its box (VinVL: 2,054).
+    pub features: usize,
+    /// Most regions of a picture (MVPTR: 50).
+    pub most: usize,
 }
 
 const CHANNELS: usize = 3;
@@ -63,14 +76,24 @@ impl VitConfig {
             patch_bias: yes(),
             distillation_token: false,
             embedding_norm: false,
+            regions: None,
             transformer,
         }
     }
 
-    /// Patches of a picture.
+    /// Patches of a picture; regions stand in one column.
     pub fn grid(&self) -> Grid {
+        if let Some(regions) = self.regions {
+            return Grid { rows: regions.most, columns: 1 };
+        }
         let ImageSize { height, width } = self.image_size;
         Grid { rows: height / self.patch_size, columns: width / self.patch_size }
+    }
+
+    /// Numbers that a patch or a region is.
+    pub fn patch_numbers(&self) -> usize {
+        self.regions
+            .map_or(CHANNELS * self.patch_size * self.patch_size, |regions| regions.features)
     }
 
     /// Tokens in front of the patches.
@@ -80,6 +103,22 @@ impl VitConfig {
 
     /// Checks that an encoder of these sizes can exist.
     pub fn validate(&self) -> Result<(), ConfigError> {
+        match self.regions {
+            Some(regions) => self.validate_regions(regions)?,
+            None => self.validate_patches()?,
+        }
+        self.transformer.validate("model.vision.transformer")
+    }
+
+    fn validate_regions(&self, regions: RegionsConfig) -> Result<(), ConfigError> {
+        if regions.features == 0 || regions.most == 0 {
+            let problem = format!("expected features and most of at least 1, found {regions:?}");
+            return Err(ConfigError::new("model.vision.regions", problem));
+        }
+        Ok(())
+    }
+
+    fn validate_patches(&self) -> Result<(), ConfigError> {
         let ImageSize { height, width } = self.image_size;
         let fits = |side: usize| side > 0 && side.is_multiple_of(self.patch_size);
         if self.patch_size == 0 || !fits(height) || !fits(width) {
@@ -91,22 +130,22 @@ impl VitConfig {
                 ),
             ));
         }
-        self.transformer.validate("model.vision.transformer")
+        Ok(())
     }
 
     pub fn init(&self, device: &Device) -> Vit {
         let width = self.transformer.width;
         let token = || normal().init([1, 1, width], device);
-        let positions = self.special_tokens() + self.grid().patches();
+        // Where a region is, its own numbers say.
+        let placed = if self.regions.is_some() { 0 } else { self.grid().patches() };
+        let positions = self.special_tokens() + placed;
         let epsilon = self.transformer.norm_epsilon;
+        let patch_embedding = match self.regions {
+            Some(regions) => PatchEmbedding::of_regions(regions.features, width, device),
+            None => PatchEmbedding::new(self.patch_size, CHANNELS, width, self.patch_bias, device),
+        };
         Vit {
-            patch_embedding: PatchEmbedding::new(
-                self.patch_size,
-                CHANNELS,
-                width,
-                self.patch_bias,
-                device,
-            ),
+            patch_embedding,
             class_token: token(),
             distillation_token: self.distillation_token.then(token),
             mask_token: token(),
@@ -116,13 +155,14 @@ impl VitConfig {
                 .then(|| LayerNormConfig { width, epsilon }.init(device)),
             stack: self.transformer.init(device),
             grid: self.grid(),
+            of_regions: self.regions.is_some(),
             mask_mode: self.mask_mode,
         }
     }
 }
 
 /// ViT (Dosovitskiy et al. 2021): patches, a class token, learned positions and a transformer; by
-/// its configuration also DeiT, CLIP's image encoder and DINOv2.
+/// its configuration also DeiT, CLIP's image encoder, DINOv2, and MVPTR's encoder of a detector's regions.
 #[derive(Module, Debug)]
 pub struct Vit {
     pub patch_embedding: PatchEmbedding,
@@ -134,6 +174,9 @@ pub struct Vit {
     pub stack: TransformerStack,
     #[module(skip)]
     grid: Grid,
+    /// Whether a detector's regions are in the place of patches.
+    #[module(skip)]
+    of_regions: bool,
     #[module(skip)]
     mask_mode: MaskMode,
 }
@@ -144,7 +187,8 @@ impl Vit {
     ///
     /// # Shapes
     ///
-    /// - `images`: `[batch, 3, height, width]`, normalised, sides multiples of the patch size
+    /// - `images`: `[batch, 3, height, width]`, normalised, sides multiples of the patch size; of
+    ///   regions `[batch, 1, regions, features]`, zeros alone where a picture has no more
     /// - output: `[batch, special tokens + patches, width]`, the class token first
     pub fn forward(&self, images: Tensor<4>) -> Tensor<3> {
         self.levels(images, None, 1).pop().expect("one level was asked for")
@@ -172,7 +216,10 @@ impl Vit {
     ) -> Vec<Tensor<3>> {
         let mask = mask.filter(|mask| mask.masked() > 0);
         match (mask, self.mask_mode) {
-            (None, _) => self.stack.levels(self.embed(images, None), None, count),
+            (None, _) => {
+                let padding = self.padding(&images);
+                self.stack.levels(self.embed(images, None), padding.as_ref(), count)
+            }
             (Some(mask), MaskMode::Token) => {
                 let weights = mask.weights(&images.device());
                 self.stack.levels(self.embed(images, Some(weights)), None, count)
@@ -218,6 +265,18 @@ impl Vit {
         self.stack.states(self.embed(images, masked), mask, None)
     }
 
+    /// Hides what is no region, `[batch, 1, 1, special tokens + regions]`; nothing where all tokens are
+    /// patches.
+    pub fn padding(&self, images: &Tensor<4>) -> Option<AttentionMask> {
+        if !self.of_regions {
+            return None;
+        }
+        let [batch, _, regions, _] = images.dims();
+        let nothing = images.clone().abs().sum_dim(3).reshape([batch, regions]).equal_elem(0.0);
+        let mask = AttentionMask::padding(nothing);
+        Some(mask.behind(self.special_tokens(), &images.device()))
+    }
+
     /// Tokens that `images` become: special ones and patches.
     pub fn tokens(&self, images: &Tensor<4>) -> usize {
         self.special_tokens() + self.patch_embedding.grid(images).patches()
@@ -231,7 +290,8 @@ impl Vit {
             Some(masked) => x * (1.0 - masked.clone()) + self.mask_token.val() * masked,
             None => x,
         };
-        self.with_special_tokens(x + self.patch_positions(grid))
+        let x = if self.of_regions { x } else { x + self.patch_positions(grid) };
+        self.with_special_tokens(x)
     }
 
     fn levels_drop(&self, images: Tensor<4>, mask: &PatchMask, count: usize) -> Vec<Tensor<3>> {

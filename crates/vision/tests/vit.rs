@@ -2,11 +2,11 @@
 
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::{Device, Distribution, Tensor, TensorData};
 use weft_nn::init::seeded;
 use weft_nn::{NormPosition, TransformerConfig};
 use weft_vision::patch_embedding::PatchEmbedding;
-use weft_vision::{MaskMode, PatchMask, Vit, VitConfig};
+use weft_vision::{MaskMode, PatchMask, RegionsConfig, Vit, VitConfig};
 
 fn config(mask_mode: MaskMode) -> VitConfig {
     let transformer = TransformerConfig::new(8, 2, 2, NormPosition::Pre);
@@ -122,4 +122,38 @@ fn impossible_sizes_are_refused() {
     let mut bad = config(MaskMode::Token);
     bad.transformer.heads = 3;
     assert!(bad.validate().unwrap_err().to_string().contains("heads 3"));
+}
+
+fn of_regions() -> Vit {
+    let regions = Some(RegionsConfig { features: 7, most: 4 });
+    let config = VitConfig { regions, ..config(MaskMode::Token) };
+    config.validate().unwrap();
+    seeded(config.init(&Device::flex()), 1, 0.3)
+}
+
+/// `count` regions of two pictures, and empty places up to `most`.
+fn regions(count: usize, most: usize) -> Tensor<4> {
+    let numbers = (0..2 * count * 7).map(|i| ((i * 31 + 7) % 17) as f32 / 8.0 - 1.0);
+    let data = TensorData::new(numbers.collect::<Vec<_>>(), [2, 1, count, 7]);
+    let there = Tensor::<4>::from_data(data, &Device::flex());
+    Tensor::cat(vec![there, Tensor::zeros([2, 1, most - count, 7], &Device::flex())], 2)
+}
+
+#[test]
+fn places_without_a_region_do_not_matter() {
+    let vit = of_regions();
+    let (whole, padded) = (vit.forward(regions(2, 2)), vit.forward(regions(2, 4)));
+    assert_eq!(padded.dims(), [2, 1 + 4, 8]);
+    assert!(largest_difference(whole, padded.narrow(1, 0, 3)) < 1e-5);
+    assert!(vit.padding(&regions(2, 4)).is_some());
+}
+
+#[test]
+fn regions_stand_in_no_order() {
+    let vit = of_regions();
+    let (forth, back) = (regions(4, 4), regions(4, 4).flip([2]));
+    let (forth, back) = (vit.forward(forth), vit.forward(back));
+    assert!(largest_difference(forth.clone().narrow(1, 0, 1), back.clone().narrow(1, 0, 1)) < 1e-5);
+    let flipped = back.narrow(1, 1, 4).flip([1]);
+    assert!(largest_difference(forth.narrow(1, 1, 4), flipped) < 1e-5);
 }

@@ -50,6 +50,7 @@ pub fn setup(context: &Context) -> Result<Box<dyn Workload>> {
         seed: 0,
         shuffle_pairs: false,
         share_pictures: false,
+        regions: None,
         tags: None,
     };
     Ok(Box::new(Data {
@@ -120,8 +121,9 @@ impl Workload for Data {
         for _ in 0..self.threads {
             let batch = self.batch()?;
             if self.shape.is_empty() {
-                let size = batch.image_size as f64;
-                self.shape = vec![batch.len() as f64, 3.0, size, size];
+                let [channels, rows, columns] = batch.picture_shape;
+                let shape = [batch.len(), channels, rows, columns];
+                self.shape = shape.iter().map(|side| *side as f64).collect();
                 let sum: f64 = batch.images.iter().map(|value| f64::from(*value)).sum();
                 self.mean = sum / batch.images.len() as f64;
             }

@@ -93,14 +93,14 @@ fn inputs(
 
 /// A batch as PyTorch's side reads it, numbered.
 fn batch_arrays(batch: &Batch, index: usize, context: &Context) -> Result<Vec<Array>> {
-    let (rows, size) = (batch.len(), batch.image_size);
+    let (rows, [channels, height, width]) = (batch.len(), batch.picture_shape);
     let name = |what: &str| format!("{index}.{what}");
     let text = [rows, batch.tokens];
     let ids =
         |what, ids: &[i32]| Array::ints(&name(what), &text, ids.iter().map(|id| (*id).into()));
     let captions = to_device(batch, 0, &context.device)?.caption_of;
     Ok(vec![
-        Array::floats(&name("images"), &[rows, 3, size, size], &batch.images),
+        Array::floats(&name("images"), &[rows, channels, height, width], &batch.images),
         Array::bools(&name("image_mask"), &[rows, batch.patches], &batch.image_mask),
         ids("ids", &batch.ids),
         ids("masked_ids", &batch.masked_ids),

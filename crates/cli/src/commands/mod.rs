@@ -12,5 +12,6 @@ pub mod search;
 pub mod source;
 pub mod study;
 pub mod table;
+pub mod tag;
 pub mod train;
 pub mod verify;

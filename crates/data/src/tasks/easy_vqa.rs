@@ -40,7 +40,7 @@ fn question_file(folder: &Path, split: &str) -> PathBuf {
 
 pub(super) fn open(source: &TaskSource, place: &Place) -> Result<TaskData<Question>, DataError> {
     let answers = known_answers(&place.folder)?;
-    let mut pictures = source.pictures(place);
+    let mut pictures = source.pictures(place)?;
     let mut gathering = Gathering::new();
     for official in SPLITS {
         let path = question_file(&place.folder, official);

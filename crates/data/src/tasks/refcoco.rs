@@ -77,7 +77,7 @@ pub(super) fn open(source: &TaskSource) -> Result<TaskData<Expression>, DataErro
     let path = refs_file(&place)?;
     let mut gathering = Gathering::new();
     let instances = read_instances(&place, &mut gathering)?;
-    let mut pictures = source.pictures(&place);
+    let mut pictures = source.pictures(&place)?;
     for (index, reference) in read_refs(&path)?.into_iter().enumerate() {
         let origin = format!("{}: [{index}]", path.display());
         match reference.good(REF) {

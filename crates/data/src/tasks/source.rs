@@ -13,6 +13,8 @@ use super::TaskData;
 use crate::error::{BadRecord, Cause, DataError, Ledger};
 use crate::random::addressed;
 use crate::record::Picture;
+use crate::regions::with_row;
+use crate::row_table::RowTable;
 
 /// Where the examples of a task come from.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -23,6 +25,8 @@ pub struct TaskSource {
     pub source: String,
     /// The folder with the pictures; by default that of the files.
     pub images: Option<PathBuf>,
+    /// A file with the pictures' boxes and their features (see [`crate::regions`]).
+    pub regions: Option<PathBuf>,
     /// The share of examples that may be unusable before the run stops.
     pub bad_budget: f64,
     /// Share of the training pictures in `val`, for data sets that publish no `val`.
@@ -38,6 +42,7 @@ impl Default for TaskSource {
         TaskSource {
             source: String::new(),
             images: None,
+            regions: None,
             bad_budget: 0.01,
             val_fraction: 0.05,
             test_fraction: 0.05,
@@ -91,9 +96,13 @@ impl TaskSource {
     }
 
     /// Where pictures are looked for: below `images`, or below the files' folder.
-    pub(crate) fn pictures(&self, place: &Place) -> Pictures {
+    ///
+    /// # Errors
+    /// Where `regions` is no table.
+    pub(crate) fn pictures(&self, place: &Place) -> Result<Pictures, DataError> {
         let root = self.images.clone().unwrap_or_else(|| place.folder.clone());
-        Pictures { root, known: HashMap::new() }
+        let regions = self.regions.as_deref().map(RowTable::open).transpose()?;
+        Ok(Pictures { root, regions, known: HashMap::new() })
     }
 
     /// Whether a training picture belongs to `val`, in a data set that publishes none.
@@ -178,18 +187,20 @@ fn listing(folder: &Path) -> String {
 /// Finds pictures by their names and remembers which are there.
 pub(crate) struct Pictures {
     root: PathBuf,
-    known: HashMap<String, Option<PathBuf>>,
+    regions: Option<RowTable>,
+    known: HashMap<String, Option<Picture>>,
 }
 
 impl Pictures {
-    /// The first of `names` (paths below the root) that is a file.
+    /// The first of `names` (paths below the root) that is a file, with its regions where they are known.
     pub(crate) fn find(&mut self, names: &[String]) -> Checked<Picture> {
-        let root = &self.root;
+        let (root, regions) = (&self.root, &self.regions);
         let found = self.known.entry(names[0].clone()).or_insert_with(|| {
-            names.iter().map(|name| root.join(name)).find(|path| path.is_file())
+            let path = names.iter().map(|name| root.join(name)).find(|path| path.is_file());
+            path.map(|path| with_row(Picture::File(path), None, regions.as_ref()))
         });
         match found {
-            Some(path) => Ok(Picture::File(path.clone())),
+            Some(picture) => Ok(picture.clone()),
             None => {
                 let tried = names.join(" or ");
                 let detail = format!("no picture {tried} in {}", root.display());
@@ -253,7 +264,7 @@ impl TaskSource {
         if files.is_empty() {
             return Err(place.nothing(looked_for));
         }
-        let mut pictures = self.pictures(place);
+        let mut pictures = self.pictures(place)?;
         let mut gathering = Gathering::new();
         for path in files {
             read(&path, &mut pictures, &mut gathering)?;

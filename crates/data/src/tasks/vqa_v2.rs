@@ -65,7 +65,7 @@ pub(super) fn question_files(place: &Place) -> Result<Vec<PathBuf>, DataError> {
 }
 
 pub(super) fn open(source: &TaskSource, place: &Place) -> Result<TaskData<Question>, DataError> {
-    let mut pictures = source.pictures(place);
+    let mut pictures = source.pictures(place)?;
     let mut gathering = Gathering::new();
     for path in question_files(place)? {
         read_subset(&path, &mut pictures, &mut gathering)?;

@@ -33,7 +33,7 @@ pub(super) fn open(
     looked_for: &str,
 ) -> Result<TaskData<Contrast>, DataError> {
     let path = place.folder.join(FILE);
-    let mut pictures = source.pictures(place);
+    let mut pictures = source.pictures(place)?;
     let mut gathering = Gathering::new();
     for (origin, line) in read_json_lines::<Line>(&path, LINE)? {
         let key = line.as_ref().map(|line| id(&line.id)).unwrap_or_default();

@@ -38,6 +38,7 @@ pub fn pipeline() -> Pipeline {
         augment: Some(Augment::default()),
         mask: MaskConfig::default(),
         patch_size: 8,
+        regions: None,
         max_tokens: 12,
         pad_to: PadTo::Max,
         seed: 5,

@@ -2,8 +2,11 @@
 
 use std::fs;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 use weft_data::dataset::{SourceConfig, open};
+use weft_data::regions::{self, RegionShape};
 use weft_data::shards::expand;
 
 use super::*;
@@ -129,6 +132,79 @@ fn karpathy_files_bring_their_splits() {
     assert_eq!((names("val"), names("test")), (vec!["c.jpg"], vec!["d.jpg"]));
     assert_eq!(captions(&dataset, "a.jpg"), ["one", "two"]);
     assert_eq!(records(&dataset)[0].annotations["image_id"], "7");
+}
+
+/// What a record is tagged with.
+fn tags<'a>(dataset: &'a Dataset, key: &str) -> Option<&'a str> {
+    let record = records(dataset).into_iter().find(|record| record.key == key).unwrap();
+    record.annotations.get("tags").map(String::as_str)
+}
+
+#[test]
+fn tags_come_from_columns_of_tables_and_fields_of_shards() {
+    let jsonl = "{\"image\": \"a.jpg\", \"caption\": \"one\", \"names\": [\"cat\", \"mat\"]}\n\
+                 {\"image\": \"b.jpg\", \"caption\": \"two\"}\n\
+                 {\"image\": \"c.jpg\", \"caption\": \"three\", \"names\": 3}";
+    let shard = tar(&[
+        ("a.jpg", b"a"),
+        ("a.txt", b"one"),
+        ("a.json", br#"{"names": [{"class": "cat"}, {"class": "mat"}]}"#),
+        ("b.jpg", b"b"),
+        ("b.json", br#"{"caption": "two"}"#),
+    ]);
+    let dir = folder(&[
+        ("a.jpg", "a"),
+        ("b.jpg", "b"),
+        ("c.jpg", "c"),
+        ("data.jsonl", jsonl),
+        ("data.csv", "image,caption,names\na.jpg,one,\"cat, mat\"\nb.jpg,two,\n"),
+    ]);
+    write(dir.path(), "data.tar", &shard);
+    for (name, a, bad) in
+        [("data.jsonl", "a.jpg", 1), ("data.csv", "a.jpg", 0), ("data.tar", "a", 0)]
+    {
+        let of = |column: &str| SourceConfig {
+            tags_column: Some(column.into()),
+            ..lenient(dir.path().join(name))
+        };
+        let dataset = open(&of("names")).unwrap();
+        assert_eq!(tags(&dataset, a), Some("cat, mat"), "{name}");
+        assert_eq!(tags(&dataset, &a.replace('a', "b")).unwrap_or_default(), "", "{name}");
+        assert_eq!(dataset.ledger.total(), bad, "{name}");
+        let message = error(&of("nmaes"));
+        assert!(message.contains("\"nmaes\""), "{name}: {message}");
+    }
+}
+
+#[test]
+fn tags_and_regions_come_from_tables_beside_the_data() {
+    let bytes: Vec<u8> = [0.5f32, 1.0, 2.0, 3.0].iter().flat_map(|x| x.to_le_bytes()).collect();
+    let row = format!("a\t2\t{}\n", STANDARD.encode(bytes));
+    let dir = folder(&[
+        ("data/a.png", "a"),
+        ("data/a.txt", "one"),
+        ("data/b.png", "b"),
+        ("data/b.txt", "two"),
+        ("regions.tsv", &row),
+        ("tags.tsv", "a\t{\"objects\": [{\"class\": \"cat\"}]}\nb\t[1]\n"),
+    ]);
+    let config = SourceConfig {
+        tags: Some(dir.path().join("tags.tsv")),
+        regions: Some(dir.path().join("regions.tsv")),
+        ..lenient(dir.path().join("data"))
+    };
+    let dataset = open(&config).unwrap();
+    assert_eq!((tags(&dataset, "a"), tags(&dataset, "b")), (Some("cat"), None));
+    assert!(dataset.ledger.to_string().contains("tags.tsv:2"), "{}", dataset.ledger);
+    let shape = RegionShape { features: 2, most: 3 };
+    let of = |at: usize| regions::of(&records(&dataset)[at].picture, "picture b", shape);
+    assert_eq!(of(0).unwrap(), [0.5, 1.0, 2.0, 3.0, 0.0, 0.0]);
+    let message = of(1).unwrap_err().to_string();
+    assert!(message.contains("picture b") && message.contains("data.regions"), "{message}");
+    // Of more regions than a model takes, the first.
+    let first = regions::of(&records(&dataset)[0].picture, "", RegionShape { most: 1, ..shape });
+    assert_eq!(first.unwrap(), [0.5, 1.0]);
+    assert_eq!(records(&dataset)[0].picture.read().unwrap(), b"a");
 }
 
 #[test]

@@ -192,7 +192,7 @@ pub fn batch(device: &Device) -> PairBatch {
     let pairs = HostPairs {
         images: &images,
         picture_of: &[0, 1, 2, 3],
-        image_size: SIZE,
+        picture_shape: [3, SIZE, SIZE],
         image_mask: &image_mask,
         ids: &ids,
         masked_ids: &masked_ids,

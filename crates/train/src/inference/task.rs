@@ -101,8 +101,9 @@ impl Inference {
         places: Vec<Vec<usize>>,
         texts: &[String],
     ) -> Result<Vec<Vec<f32>>> {
-        let size = self.pipeline.preprocess.size;
-        let pixels = TensorData::new(pictures.pixels, [pictures.count, 3, size, size]);
+        let [channels, height, width] = self.pipeline.picture_shape();
+        let shape = [pictures.count, channels, height, width];
+        let pixels = TensorData::new(pictures.pixels, shape);
         let backbone = &self.model.backbone;
         let images = backbone.encode_images(Tensor::from_data(pixels, &self.device), None);
         let texts = self.texts(texts)?;

@@ -27,6 +27,7 @@ impl Recipe {
         self.validate_negatives()?;
         self.validate_masks()?;
         self.validate_concepts()?;
+        self.validate_regions()?;
         self.stages()?;
         self.validate_task()
     }
@@ -84,6 +85,28 @@ impl Recipe {
         ensure!(
             self.shown_tags().is_none() || self.train.per_picture == 1,
             "concepts.tags needs train.per_picture = 1"
+        );
+        Ok(())
+    }
+
+    fn validate_regions(&self) -> Result<()> {
+        let regions = self.model.vision.regions;
+        ensure!(
+            regions.is_some() || self.data.regions.is_none(),
+            "data.regions needs model.vision.regions, the sizes of what the model takes of them"
+        );
+        if regions.is_none() {
+            return Ok(());
+        }
+        ensure!(self.data.regions.is_some(), "model.vision.regions needs the file data.regions");
+        let Objectives { filip, mrm, mim, .. } = &self.objectives;
+        ensure!(
+            filip.is_none() && mrm.is_none() && mim.is_none(),
+            "objectives: FILIP, MRM and MIM are of patches; the image encoder sees regions"
+        );
+        ensure!(
+            self.task() != Some(Task::Grounding),
+            "grounding lets patches propose rectangles; the image encoder sees regions"
         );
         Ok(())
     }

@@ -24,6 +24,7 @@ const PER_SCENE: usize = 4;
 fn source(config: &SourceConfig) -> TaskSource {
     TaskSource {
         images: config.images.clone(),
+        regions: config.regions.clone(),
         bad_budget: config.bad_budget,
         val_fraction: config.val_fraction,
         test_fraction: config.test_fraction,

@@ -35,7 +35,7 @@ pub fn shown(
         if let Some(other) = &record.other {
             pictures.push(picture(other)?);
         } else {
-            pictures[0].heat = Some(heat(model, record, output)?);
+            pictures[0].heat = heat(model, record, output)?;
         }
         let mut example = Example {
             kind: examples.name().into(),
@@ -56,15 +56,15 @@ fn picture(picture: &Picture) -> Result<Shown> {
     Ok(Shown { picture: bytes, size: [width, height], ..Default::default() })
 }
 
-/// Where the model looked for what it said.
-fn heat(model: &Inference, record: &Record, output: &[f32]) -> Result<Heat> {
+/// Where the model looked for what it said; nothing of a model that sees regions.
+fn heat(model: &Inference, record: &Record, output: &[f32]) -> Result<Option<Heat>> {
+    let Some(grid) = model.recipe.patch_grid() else { return Ok(None) };
     let mut ledger = Ledger::default();
     let (images, _) = model.images(std::slice::from_ref(record), &mut ledger)?;
     let texts = model.texts(&record.captions[..1])?;
     let layer = model.fusion_depth() - 1;
     let weights = model.task_grad_cam(&images, &texts, best(output), layer)?;
-    let grid = model.recipe.model.vision.grid();
-    Ok(Heat { grid: [grid.rows, grid.columns], weights })
+    Ok(Some(Heat { grid: [grid.rows, grid.columns], weights }))
 }
 
 /// Adds the model's answer and the truth.

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use weft_data::dataset::SourceConfig;
 use weft_data::error::Ledger;
 use weft_data::record::Record;
@@ -50,7 +50,8 @@ pub fn evaluate(
     let begun = Instant::now();
     let phrases = data.splits.get(split).map(Vec::as_slice).unwrap_or_default();
     let mut ledger = data.ledger.clone();
-    let side = model.recipe.model.vision.grid();
+    let side =
+        model.recipe.patch_grid().context("heat maps are of patches; the model sees regions")?;
     let (mut own, mut other, mut chance) = (Vec::new(), Vec::new(), Vec::new());
     for phrases in phrases.chunks(CHUNK) {
         for Mapped { phrase, own: map, other: wrong } in maps(model, phrases, layer, &mut ledger)? {

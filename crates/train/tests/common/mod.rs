@@ -2,12 +2,17 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+use std::path::Path;
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use weft_data::batch::Batch;
 use weft_data::dataset::{self, SourceConfig};
 use weft_data::loader::{Loader, LoaderConfig};
 use weft_data::record::Record;
+use weft_data::regions;
+use weft_data::row_table::RowTable;
 use weft_data::tokenizer::Tokenizer;
 use weft_train::Recipe;
 
@@ -61,4 +66,19 @@ pub fn batches(
     };
     let loader = Loader::new(Arc::new(records.to_vec()), pipeline, config, 0).unwrap();
     loader.map(|batch| batch.unwrap())
+}
+
+/// The same records with a detector's regions, one, two or three of `features` numbers each, in a table in
+/// `folder`.
+pub fn with_regions(mut records: Vec<Record>, features: usize, folder: &Path) -> Vec<Record> {
+    let path = folder.join("regions.tsv");
+    let rows = records.iter().enumerate().map(|(at, record)| {
+        let count = 1 + at % 3;
+        let numbers = (0..count * features).map(|i| ((at * 7 + i * 3) % 11 + 1) as f32 / 11.0);
+        let bytes: Vec<u8> = numbers.flat_map(f32::to_le_bytes).collect();
+        format!("{}\t{count}\t{}\n", record.key, STANDARD.encode(bytes))
+    });
+    std::fs::write(&path, rows.collect::<String>()).unwrap();
+    regions::attach(&RowTable::open(&path).unwrap(), &mut records);
+    records
 }
