@@ -1,5 +1,7 @@
 //! What a recipe will cost, told before anything is allocated.
 
+mod heads;
+
 use std::fmt::Write;
 
 use anyhow::Result;
@@ -20,6 +22,8 @@ pub struct Plan {
     pub parameters: Vec<(&'static str, usize)>,
     /// Multiplications and additions of one pair in each pass of any stage, forward.
     pub passes: Vec<(Pass, f64)>,
+    /// The same of the heads that cost something, by objective.
+    pub heads: Vec<(&'static str, f64)>,
     /// Of one pair, forward; a mean over the steps of all stages.
     pub forward: f64,
     /// Of one pair, forward and backward; a pass with a gradient costs three times its forward.
@@ -106,18 +110,23 @@ impl Plan {
             let steps = stage.steps.end - stage.steps.start;
             let share = steps as f64 / recipe.train.steps as f64;
             let learns = passes.iter().filter(|pass| has_gradient(**pass)).map(cost);
-            let learns = learns.fold(Cost::default(), Cost::plus);
-            forward += share * passes.iter().map(|pass| cost(pass).operations).sum::<f64>();
+            let heads = heads::heads(recipe, &stage.objectives, vocab_size);
+            let of_heads = heads.iter().fold(Cost::default(), |sum, (_, cost)| sum.plus(*cost));
+            let learns = learns.fold(of_heads, Cost::plus);
+            let of_passes: f64 = passes.iter().map(|pass| cost(pass).operations).sum();
+            forward += share * (of_passes + of_heads.operations);
             learning = learning.plus(learns.times(share));
             // Memory is that of the stage that needs most.
             kept = f64::max(kept, learns.kept);
             checkpointed = f64::max(checkpointed, learns.checkpointed);
         }
         let passes = recipe.objectives.passes(pictures, tags);
+        let heads = heads::heads(recipe, &recipe.objectives, vocab_size);
         let batch = recipe.train.batch_size;
         Ok(Self {
             parameters,
             passes: passes.iter().map(|pass| (*pass, cost(pass).operations)).collect(),
+            heads: heads.into_iter().map(|(name, cost)| (name, cost.operations)).collect(),
             forward,
             training: forward + 2.0 * learning.operations,
             state_bytes: (4 * all + twin) as f64 * FLOAT,
@@ -204,6 +213,9 @@ pub fn described(plan: &Plan, recipe: &Recipe) -> String {
     line("parameters", millions(plan.parameters.iter().map(|(_, count)| count).sum()));
     for (pass, operations) in &plan.passes {
         line(&format!("FLOPs of a pair, {pass:?}"), giga(*operations));
+    }
+    for (name, operations) in &plan.heads {
+        line(&format!("FLOPs of a pair, head of {name}"), giga(*operations));
     }
     line("FLOPs of a pair, forward", giga(plan.forward));
     line("FLOPs of a pair, training", giga(plan.training));

@@ -72,6 +72,30 @@ fn parameters_are_those_of_the_model() {
 }
 
 #[test]
+fn heads_cost_what_they_compute() {
+    let recipe = Recipe::open("base-mamo").unwrap();
+    let head = |recipe: &Recipe, name: &str| {
+        let plan = plan(recipe);
+        plan.heads.iter().find(|(of, _)| *of == name).map(|(_, operations)| *operations)
+    };
+    // Of 30 words a quarter, through 768 x 768 and 768 x 30,522.
+    assert_eq!(head(&recipe, "MLM"), Some(2.0 * 7.5 * 768.0 * (768.0 + 30522.0)));
+    // Of 16 x 16 patches three quarters, through 768 x 1,536 and back.
+    assert_eq!(head(&recipe, "MIM"), Some(2.0 * 192.0 * 2.0 * 768.0 * 1536.0));
+    assert_eq!(head(&recipe, "MCR"), None);
+    // Two blocks over the 256 patches: 12 w^2 multiplications and additions of each patch, and attention.
+    let deeper = recipe.with(&["objectives.mim.head_depth=2".into()]).unwrap();
+    let blocks = 2.0 * 2.0 * 256.0 * (12.0 * 768.0 * 768.0 + 2.0 * 256.0 * 768.0);
+    let expected = blocks + 2.0 * 192.0 * 768.0 * 768.0;
+    assert!(within(head(&deeper, "MIM").unwrap(), expected, 1e-9));
+    // Forward once, backward twice.
+    let more = plan(&deeper).training - plan(&recipe).training;
+    let mlp = head(&recipe, "MIM").unwrap();
+    assert!(within(more, 3.0 * (expected - mlp), 1e-6), "{more}");
+    assert!(head(&Recipe::open("base-mvp").unwrap(), "MCR").is_some());
+}
+
+#[test]
 fn costs_grow_as_they_should() {
     let recipe = Recipe::open("base-mamo").unwrap();
     let base = plan(&recipe);
