@@ -126,6 +126,14 @@ impl Tokenizer {
         Tokenizer { phrases: Some(Arc::new(ids)), ..self }
     }
 
+    /// The same phrases with another room; of a tokenizer without phrases, itself.
+    pub fn with_room(self, room: usize) -> Self {
+        match self.phrases().cloned() {
+            Some(phrases) => self.with_phrases(Phrases { room, ..phrases }),
+            None => self,
+        }
+    }
+
     /// The phrases that it knows.
     pub fn phrases(&self) -> Option<&Phrases> {
         self.phrases.as_ref().map(|ids| &ids.phrases)
@@ -170,7 +178,9 @@ impl Tokenizer {
             DataError::Config(format!("max_tokens {max_tokens}: expected room for {room} phrases"))
         })?;
         let mut encoding = self.framed(pieces, None, for_words)?;
-        phrases.append(&mut encoding, text, max_tokens);
+        if room > 0 {
+            phrases.append(&mut encoding, text, max_tokens);
+        }
         Ok(encoding)
     }
 

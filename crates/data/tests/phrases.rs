@@ -75,6 +75,17 @@ fn what_is_cut_off_has_no_phrase() {
 }
 
 #[test]
+fn without_room_no_phrase_is_shown() {
+    let none = tokenizer(6).with_room(0);
+    let encoding = none.encode(CAPTIONS[0], 40).unwrap();
+    assert!(encoding.phrases.is_empty());
+    assert_eq!(encoding.tokens.len(), 9);
+    // The rows are still there: a model that learnt them goes on without being shown them.
+    assert_eq!(none.phrase_rows(), tokenizer(6).phrase_rows());
+    assert_eq!(none.with_room(2).encode(CAPTIONS[0], 40).unwrap().phrases.len(), 5);
+}
+
+#[test]
 fn phrases_survive_a_round_trip() {
     let tokenizer = tokenizer(4);
     let phrases = tokenizer.phrases().unwrap();

@@ -12,7 +12,8 @@ use crate::error::DataError;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Phrases {
-    /// Tokens of a caption that are kept free for phrases; where it is short, more fit in.
+    /// Tokens of a caption that are kept free for phrases; where it is short, more fit in, unless there is
+    /// room for none.
     pub room: usize,
     pub vocabulary: ConceptVocabulary,
 }

@@ -24,7 +24,12 @@ pub(super) const TRAIN: &str = "train";
 pub(super) fn tokenizer(recipe: &Recipe, records: &[Record]) -> Result<Tokenizer> {
     if let Some(path) = &recipe.start.checkpoint {
         let (_, checkpoint) = Checkpoint::locate(path)?;
-        return checkpoint.tokenizer();
+        let tokenizer = checkpoint.tokenizer()?;
+        // Its phrases have rows in the model; how many a caption shows is the recipe's to say.
+        return Ok(match &recipe.concepts {
+            Some(table) => tokenizer.with_room(table.room),
+            None => tokenizer,
+        });
     }
     let tokenizer = match recipe.tokenizer_path() {
         Some(path) => Tokenizer::load(&path)?,
