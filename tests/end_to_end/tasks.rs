@@ -52,6 +52,13 @@ fn one_command_evaluates_a_run_and_all_that_was_fine_tuned_from_it() {
     command.arg(&run).arg("--json").arg(&json).arg("--html").arg(&html);
     let table = succeed(command);
     let results = results(&json);
+    let attributes = folder.path().join("attributes.json");
+    let mut command = weft(&["eval", "--task", "attributes", "--checkpoint"]);
+    command.arg(&run).arg("--json").arg(&attributes);
+    let probed = succeed(command);
+    for attribute in ["colour", "shape", "size"] {
+        assert!(probed.contains(&format!("attribute: {attribute}")), "{probed}");
+    }
     let expected = [
         ("retrieval", "i2t_r1"),
         ("contrast", "caption"),
@@ -118,6 +125,10 @@ fn what_does_not_fit_is_said() {
     let mut command = weft(&["eval", "--task", "own", "--checkpoint"]);
     command.arg(&run);
     assert!(fail(command).contains("not fine-tuned"));
+
+    let mut command = weft(&["eval", "--task", "attributes", "--data", "emoji", "--checkpoint"]);
+    command.arg(&run);
+    assert!(fail(command).contains("the data set scenes alone"));
 
     let mut command = fine_tune("scenes-vqa", &run, 1);
     command.args(["--set", "model.fusion.transformer.depth=2"]);

@@ -59,6 +59,8 @@ enum Task {
     Contrast,
     /// Zero-shot classification and a linear probe.
     Classification,
+    /// A linear probe of each attribute of a scene's object: colour, shape, size.
+    Attributes,
     /// Grounding by Grad-CAM, without having seen a rectangle.
     WeakGrounding,
     /// What the model is fine-tuned for.
@@ -125,6 +127,10 @@ fn one(
         Task::Classification => {
             let classes = classification::open(&config)?;
             found.results.extend(classification::evaluate(model, &classes, &path)?);
+            Ok(())
+        }
+        Task::Attributes => {
+            found.results.extend(classification::attributes(model, &config, &path)?);
             Ok(())
         }
         Task::WeakGrounding => {

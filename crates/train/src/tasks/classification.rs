@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use weft_data::dataset::SourceConfig;
 use weft_data::error::Ledger;
 use weft_data::record::Record;
@@ -19,6 +19,13 @@ use crate::inference::Inference;
 
 /// Templates for scenes, whose captions are of this kind.
 const SCENE_TEMPLATES: [&str; 3] = ["a {}", "a picture of a {}", "there is a {}"];
+
+/// What a scene's objects have besides a name, by the name of the task that probes it.
+const ATTRIBUTES: [(&str, Target); 3] = [
+    ("attribute: colour", Target::Colour),
+    ("attribute: shape", Target::Shape),
+    ("attribute: size", Target::Size),
+];
 
 /// Training pictures that the linear classifier sees.
 const PROBE_PICTURES: usize = 4000;
@@ -52,6 +59,88 @@ impl Embedded {
     }
 }
 
+/// What a linear classifier learns of a model's frozen features.
+struct Probed {
+    probe: LinearProbe,
+    /// Classes that it was shown.
+    seen: Vec<bool>,
+    /// The class of the most training pictures.
+    majority: usize,
+}
+
+impl Probed {
+    /// Logistic regression on `train`, its penalty chosen on `val`.
+    fn new(train: &Embedded, val: &Embedded, classes: usize, width: usize) -> Result<Self> {
+        let probe =
+            LinearProbe::fit_best(train.features(width), val.features(width), classes, &STRENGTHS)?;
+        let seen = (0..classes).map(|class| train.labels.contains(&class)).collect();
+        Ok(Self { probe, seen, majority: most_frequent(&train.labels, classes) })
+    }
+
+    /// Adds its accuracy on `test`, unless there are classes in it that it was never shown: it cannot name
+    /// those.
+    fn add_to(&self, result: &mut TaskResult, test: &Embedded, width: usize) -> Result<()> {
+        if test.labels.iter().all(|class| self.seen[*class]) {
+            let probed = self.probe.accuracy(test.features(width))?;
+            result.add_figure("probe_top1", Answerer::Model, probed.top1);
+            if self.seen.len() > 5 {
+                result.add_figure("probe_top5", Answerer::Model, probed.top5);
+            }
+            self.add_blind(result, "probe", test);
+        }
+        Ok(())
+    }
+
+    /// What chance and the most frequent class give for the figures that begin with `name`.
+    fn add_blind(&self, result: &mut TaskResult, name: &str, test: &Embedded) {
+        let count = self.seen.len();
+        let chance = |k: usize| 100.0 * k.min(count) as f64 / count as f64;
+        let right = test.labels.iter().filter(|class| **class == self.majority).count();
+        let share = 100.0 * right as f64 / test.labels.len() as f64;
+        result.add_figure(&format!("{name}_top1"), Answerer::Chance, chance(1));
+        if count > 5 {
+            result.add_figure(&format!("{name}_top5"), Answerer::Chance, chance(5));
+        }
+        result.add_figure(&format!("{name}_top1"), Answerer::Majority, share);
+    }
+}
+
+/// The pictures of a data set's splits, embedded when they are asked for.
+struct Splits<'a> {
+    model: &'a Inference,
+    classes: &'a Classes,
+    ledger: Ledger,
+}
+
+impl<'a> Splits<'a> {
+    fn new(model: &'a Inference, classes: &'a Classes) -> Self {
+        Self { model, classes, ledger: classes.data.ledger.clone() }
+    }
+
+    fn embed(&mut self, split: &str, most: usize) -> Result<Embedded> {
+        let examples = self.classes.data.splits.get(split);
+        let examples = examples.with_context(|| format!("no split {split}"))?;
+        Embedded::new(self.model, &examples[..examples.len().min(most)], &mut self.ledger)
+    }
+
+    /// The classifier that the splits `train` and `val` make.
+    fn probe(&mut self) -> Result<Probed> {
+        let (train, val) = (self.embed("train", PROBE_PICTURES)?, self.embed("val", usize::MAX)?);
+        let width = self.model.recipe.model.projection_width;
+        Probed::new(&train, &val, self.classes.names.len(), width)
+    }
+
+    fn tests(&self) -> impl Iterator<Item = &'a String> + use<'a> {
+        self.classes.data.splits.keys().filter(|name| name.starts_with("test"))
+    }
+
+    /// Fails where too many pictures could not be read.
+    fn check(self) -> Result<()> {
+        let seen = self.classes.data.splits.values().map(Vec::len).sum();
+        Ok(self.ledger.check(self.model.recipe.data.bad_budget, seen)?)
+    }
+}
+
 /// Evaluates the test splits of `classes`, `zero_shot` by the similarity of the picture to "a picture of
 /// a ..." and its like, `probe` by logistic regression on the picture's embedding, trained on `train`
 /// and its penalty chosen on `val`.
@@ -66,50 +155,55 @@ pub fn evaluate(model: &Inference, classes: &Classes, checkpoint: &str) -> Resul
     let texts = model.texts(&prompts(&classes.names, templates)?)?;
     let named = class_embeddings(&texts.embeddings, templates.len(), width)?;
 
-    let mut ledger = classes.data.ledger.clone();
-    let splits = &classes.data.splits;
-    let mut embed = |split: &str, most: usize| {
-        let examples = splits.get(split).with_context(|| format!("no split {split}"))?;
-        Embedded::new(model, &examples[..examples.len().min(most)], &mut ledger)
-    };
-    let (train, val) = (embed("train", PROBE_PICTURES)?, embed("val", usize::MAX)?);
-    let count = classes.names.len();
-    let probe =
-        LinearProbe::fit_best(train.features(width), val.features(width), count, &STRENGTHS)?;
-    let majority = most_frequent(&train.labels, count);
-
+    let mut splits = Splits::new(model, classes);
+    let probed = splits.probe()?;
     let mut results = Vec::new();
-    for split in splits.keys().filter(|name| name.starts_with("test")) {
+    for split in splits.tests() {
         let begun = Instant::now();
-        let test = embed(split, usize::MAX)?;
-        let n = test.labels.len();
-        let mut result = result(model, "classification", split, checkpoint, n);
+        let test = splits.embed(split, usize::MAX)?;
+        let mut result = result(model, "classification", split, checkpoint, test.labels.len());
         let shot = zero_shot(&test.values, &named, width, &test.labels)?;
         result.add_figure("zero_shot_top1", Answerer::Model, shot.top1);
         result.add_figure("zero_shot_top5", Answerer::Model, shot.top5);
-        let seen = |class: &usize| train.labels.contains(class);
-        // A linear classifier cannot name a class that it was never shown.
-        if test.labels.iter().all(seen) {
-            let probed = probe.accuracy(test.features(width))?;
-            result.add_figure("probe_top1", Answerer::Model, probed.top1);
-            result.add_figure("probe_top5", Answerer::Model, probed.top5);
-        }
-        let right = test.labels.iter().filter(|class| **class == majority).count();
-        for name in ["zero_shot", "probe"] {
-            let chance = |k: usize| 100.0 * k.min(count) as f64 / count as f64;
-            if !result.metrics.contains_key(&format!("{name}_top1")) {
-                continue;
-            }
-            result.add_figure(&format!("{name}_top1"), Answerer::Chance, chance(1));
-            result.add_figure(&format!("{name}_top5"), Answerer::Chance, chance(5));
-            let share = 100.0 * right as f64 / n as f64;
-            result.add_figure(&format!("{name}_top1"), Answerer::Majority, share);
-        }
+        probed.add_blind(&mut result, "zero_shot", &test);
+        probed.add_to(&mut result, &test, width)?;
         result.seconds = begun.elapsed().as_secs_f64();
         results.push(result);
     }
-    let seen = classes.data.splits.values().map(Vec::len).sum();
-    ledger.check(model.recipe.data.bad_budget, seen)?;
+    splits.check()?;
+    Ok(results)
+}
+
+/// Whether the colour and the shape on which a thing stands and its size can be read from a picture's
+/// embedding at all: a linear probe of each on scenes of one object. What it cannot find, no question about
+/// it will.
+///
+/// # Errors
+///
+/// As [`evaluate`]; when the data are no scenes.
+pub fn attributes(
+    model: &Inference,
+    config: &SourceConfig,
+    checkpoint: &str,
+) -> Result<Vec<TaskResult>> {
+    ensure!(config.source == scenes::NAME, "attributes are known of the data set scenes alone");
+    let width = model.recipe.model.projection_width;
+    let mut results = Vec::new();
+    for (task, target) in ATTRIBUTES {
+        let (data, names) = scenes::labelled(&config.scenes, target)?;
+        let classes = Classes { names, data };
+        let mut splits = Splits::new(model, &classes);
+        let probed = splits.probe()?;
+        for split in splits.tests() {
+            let begun = Instant::now();
+            let test = splits.embed(split, usize::MAX)?;
+            let mut result = result(model, task, split, checkpoint, test.labels.len());
+            probed.add_to(&mut result, &test, width)?;
+            result.seconds = begun.elapsed().as_secs_f64();
+            results.push(result);
+        }
+        splits.check()?;
+    }
     Ok(results)
 }
 
