@@ -1,6 +1,7 @@
 //! The recipe: everything that decides a run, as one TOML file.
 
 mod expected;
+mod extended;
 mod sections;
 mod validate;
 
@@ -36,12 +37,13 @@ pub use sections::{
 };
 
 /// The recipes that come with weft.
-const BUILT_IN: [(&str, &str); 13] = [
+const BUILT_IN: [(&str, &str); 15] = [
     ("quick", include_str!("../recipes/quick.toml")),
     ("quick-scenes", include_str!("../recipes/quick-scenes.toml")),
     ("quick-mamo", include_str!("../recipes/quick-mamo.toml")),
     ("quick-unimo3", include_str!("../recipes/quick-unimo3.toml")),
     ("quick-mvp", include_str!("../recipes/quick-mvp.toml")),
+    ("quick-mvp-joint", include_str!("../recipes/quick-mvp-joint.toml")),
     ("pretrained", include_str!("../recipes/pretrained.toml")),
     ("small-mamo", include_str!("../recipes/small-mamo.toml")),
     ("small-unimo3", include_str!("../recipes/small-unimo3.toml")),
@@ -50,6 +52,7 @@ const BUILT_IN: [(&str, &str); 13] = [
     ("base-unimo3", include_str!("../recipes/base-unimo3.toml")),
     ("base-mvp", include_str!("../recipes/base-mvp.toml")),
     ("base-mvp-regions", include_str!("../recipes/base-mvp-regions.toml")),
+    ("base-mvp-joint", include_str!("../recipes/base-mvp-joint.toml")),
 ];
 
 /// A run, completely described.
@@ -99,26 +102,31 @@ impl Recipe {
         }
     }
 
-    /// Reads a recipe: the name of one that comes with weft, or the path of a TOML file.
+    /// Reads a recipe: the name of one that comes with weft, or the path of a TOML file, which may say what it
+    /// changes of another one (`extends`, `name`, `set`).
     pub fn open(name: &str) -> Result<Self> {
+        extended::parse(&Self::text(name)?).with_context(|| format!("recipe {name}"))
+    }
+
+    /// The text of a recipe that comes with weft, or of a file.
+    fn text(name: &str) -> Result<String> {
         if let Some((_, text)) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name) {
-            return Self::parse(text).with_context(|| format!("recipe {name}"));
+            return Ok(text.to_string());
         }
-        let path = Path::new(name);
-        if !path.exists() {
+        if !Path::new(name).exists() {
             let names: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
             bail!("no recipe {name}: neither a file nor one of {}", names.join(", "));
         }
-        Self::read(path)
+        std::fs::read_to_string(name).with_context(|| name.to_string())
     }
 
-    /// Reads a recipe from a TOML file.
+    /// Reads a recipe that is written out from a TOML file.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
         Self::parse(&text).with_context(|| path.display().to_string())
     }
 
-    /// Parses and checks a recipe.
+    /// Parses and checks a recipe that is written out.
     pub fn parse(text: &str) -> Result<Self> {
         let recipe: Recipe = toml::from_str(text).map_err(|error| explain(&error))?;
         let recipe = recipe.with_mim_head();
@@ -291,8 +299,8 @@ mod tests {
 
     #[test]
     fn built_in_recipes_parse_and_survive_a_round_trip() {
-        for (name, text) in BUILT_IN {
-            let recipe = Recipe::parse(text).unwrap_or_else(|error| panic!("{name}: {error:#}"));
+        for (name, _) in BUILT_IN {
+            let recipe = Recipe::open(name).unwrap_or_else(|error| panic!("{error:#}"));
             assert_eq!(recipe.name, name);
             assert_eq!(Recipe::parse(&recipe.to_toml().unwrap()).unwrap(), recipe);
         }

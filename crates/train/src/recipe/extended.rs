@@ -1,0 +1,71 @@
+//! Recipes that are another one, but for some keys.
+
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
+use toml::Table;
+
+use super::Recipe;
+
+/// A short recipe.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Extended {
+    /// The recipe that it is but for `set`: one that comes with weft, or a file.
+    extends: String,
+    name: String,
+    /// `table.key=value`, as `--set` takes them.
+    set: Vec<String>,
+}
+
+/// The recipe in `text`, written out or as what it changes of another. What the other one gave is not
+/// expected of it.
+///
+/// # Errors
+///
+/// When it is neither, or extends a recipe that extends another.
+pub(super) fn parse(text: &str) -> Result<Recipe> {
+    let table: Table = toml::from_str(text)?;
+    if !table.contains_key("extends") {
+        return Recipe::parse(text);
+    }
+    let Extended { extends, name, set } = table.try_into()?;
+    let other = Recipe::text(&extends).with_context(|| format!("extends = \"{extends}\""))?;
+    ensure!(
+        toml::from_str::<Table>(&other).is_ok_and(|table| !table.contains_key("extends")),
+        "extends = \"{extends}\": expected a recipe that is written out"
+    );
+    let other = Recipe::parse(&other).with_context(|| format!("recipe {extends}"))?;
+    Ok(Recipe { name, expected: None, ..other.with(&set)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_recipe_is_the_other_one_but_for_its_keys() {
+        let short = "extends = \"quick\"\nname = \"short\"\nset = [\"train.steps=7\"]\n";
+        let found = parse(short).unwrap();
+        let quick = Recipe::open("quick").unwrap();
+        assert!(quick.expected.is_some() && found.expected.is_none());
+        assert_eq!((found.name.as_str(), found.train.steps), ("short", 7));
+        let train = quick.train.clone();
+        assert_eq!(
+            Recipe { name: "quick".into(), expected: quick.expected.clone(), train, ..found },
+            quick
+        );
+    }
+
+    #[test]
+    fn a_short_recipe_that_cannot_be_is_refused() {
+        for (text, expected) in [
+            ("extends = \"quick\"\nname = \"a\"\nset = []\nseed = 3\n", "seed"),
+            ("extends = \"none\"\nname = \"a\"\nset = []\n", "extends = \"none\""),
+            ("extends = \"quick\"\nname = \"a\"\nset = [\"train.stepz=3\"]\n", "steps"),
+            ("extends = \"quick-mvp-joint\"\nname = \"a\"\nset = []\n", "written out"),
+        ] {
+            let message = format!("{:#}", parse(text).unwrap_err());
+            assert!(message.contains(expected), "{text}: {message}");
+        }
+    }
+}
