@@ -171,6 +171,10 @@ fn regions_of_a_detector_take_the_place_of_patches() {
     // Many pictures without a row are named; a number of features that is not the table's, too.
     region_table(&table, 60);
     let error = fail(with_regions(&folder.path().join("short")));
+    // A model that sees regions cannot be asked of scenes that are drawn on the spot.
+    let mut command = weft(&["train", "scenes-vqa", "--from"]);
+    command.arg(&run);
+    assert!(fail(command).contains("no regions of a detector"));
     assert!(error.contains("expected a row of the picture in data.regions"), "{error}");
     region_table(&table, 0);
     let mut command = with_regions(&folder.path().join("wide"));
@@ -208,6 +212,12 @@ fn predicted_tags_are_learnt_from() {
     let mut command = train(&again, STAGES);
     command.args(["--set", &format!("data.tags={}", table.display())]);
     succeed(command);
+    // A file of another data set's tags is not passed over in silence.
+    let others = folder.path().join("others.tsv");
+    std::fs::write(&others, "391895\tpanda\n").unwrap();
+    let mut command = train(&folder.path().join("none"), STAGES);
+    command.args(["--set", &format!("data.tags={}", others.display())]);
+    assert!(fail(command).contains("data.tags"));
     let phrases = checkpoints(&again).pop().unwrap().join("phrases.json");
     let phrases = std::fs::read_to_string(phrases).unwrap();
     assert!(phrases.contains("ice cream"), "the tags are among the concepts");

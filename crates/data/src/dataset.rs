@@ -132,19 +132,18 @@ pub(crate) struct Gathered {
 pub fn open(config: &SourceConfig) -> Result<Dataset, DataError> {
     config.validate()?;
     let mut dataset = open_source(config)?;
-    let records = dataset.splits.values().flatten();
-    let (total, tagged) = (records.clone().count(), records.filter(|r| tags::are_known(r)).count());
-    if let Some(column) = config.tags_column.as_ref().filter(|_| tagged == 0) {
-        let problem = format!("data.tags_column is \"{column}\", which no record has");
-        return Err(DataError::Config(problem));
-    }
+    let total = dataset.total();
     if let Some(path) = &config.tags {
-        let bad = tags::attach(&RowTable::open(path)?, dataset.splits.values_mut().flatten());
-        bad.into_iter().for_each(|bad| _ = dataset.ledger.record(bad));
+        let records = dataset.splits.values_mut().flatten();
+        let attached = tags::attach(&mut RowTable::open(path)?, records)?;
+        attached.bad.into_iter().for_each(|bad| _ = dataset.ledger.record(bad));
         dataset.ledger.check(config.bad_budget, total)?;
+        dataset.found("data.tags", path, attached.found)?;
     }
     if let Some(path) = &config.regions {
-        regions::attach(&RowTable::open(path)?, dataset.splits.values_mut().flatten());
+        let records = dataset.splits.values_mut().flatten();
+        let found = regions::attach(&mut RowTable::open(path)?, records)?;
+        dataset.found("data.regions", path, found)?;
     }
     Ok(dataset)
 }
@@ -260,6 +259,17 @@ impl Dataset {
                 names.join(", ")
             ))
         })
+    }
+
+    /// Notes how many pictures have a row in the file `path`; an error where none has.
+    fn found(&mut self, key: &str, path: &Path, rows: u64) -> Result<(), DataError> {
+        if rows == 0 {
+            let looked_for = format!("rows of the pictures of {} in {key}", self.name);
+            let found = format!("none in {}", path.display());
+            return Err(DataError::NotFound { looked_for, found });
+        }
+        self.notes.insert(format!("pictures with a row in {key}"), rows);
+        Ok(())
     }
 
     /// The keys of each split, for the run directory.

@@ -113,6 +113,16 @@ impl Picture {
         }
     }
 
+    /// Whether it is, or is cut from, something on a disk that has a name.
+    pub(crate) fn is_file(&self) -> bool {
+        match self {
+            Picture::File(_) | Picture::InArchive { .. } => true,
+            Picture::Cropped { whole, .. } => whole.is_file(),
+            Picture::WithRegions { picture, .. } => picture.is_file(),
+            Picture::Embedded(_) | Picture::Generated(_) => false,
+        }
+    }
+
     /// Where the picture is, for messages.
     pub fn origin(&self) -> String {
         match self {

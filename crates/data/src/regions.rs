@@ -6,6 +6,7 @@
 //! | file | columns |
 //! | --- | --- |
 //! | VinVL (Zhang et al. 2021) | name, number of boxes, features with 6 numbers of the box at their end |
+//! | VinVL, for captioning | name, JSON with `num_boxes` and the same `features` |
 //! | bottom-up attention (Anderson et al. 2018) | name, width, height, number of boxes, boxes, features |
 //!
 //! Features and boxes are 32-bit floats, little-endian, in base 64. The 6 numbers of a box are left, top,
@@ -14,8 +15,9 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
 
-use crate::error::{BadRecord, Cause};
+use crate::error::{BadRecord, Cause, DataError};
 use crate::record::{Picture, Record};
 use crate::row_table::RowTable;
 
@@ -27,7 +29,7 @@ pub const BOX_NUMBERS: usize = 6;
 pub struct RegionShape {
     /// Numbers of a region, with the 6 of its box (VinVL: 2,054).
     pub features: usize,
-    /// Most regions of a picture (MVPTR: 50). The files have the surest first; what is more is left out.
+    /// Most regions of a picture (MVPTR: 50): the first ones, as MVPTR takes them.
     pub most: usize,
 }
 
@@ -38,21 +40,35 @@ impl RegionShape {
     }
 }
 
-/// Gives the picture of each record its row of `table`, by the record's key or by the picture's name. Those
-/// without a row are found wanting when their regions are asked for.
-pub fn attach<'a>(table: &RowTable, records: impl IntoIterator<Item = &'a mut Record>) {
+/// Gives the picture of each record its row of `table`, by the record's key or by the picture's name, and says
+/// how many have one. Those without are found wanting when their regions are asked for.
+///
+/// # Errors
+///
+/// When two pictures have one row.
+pub fn attach<'a>(
+    table: &mut RowTable,
+    records: impl IntoIterator<Item = &'a mut Record>,
+) -> Result<u64, DataError> {
+    let mut found = 0;
     for record in records {
         let bare = std::mem::replace(&mut record.picture, Picture::Embedded(&[]));
-        record.picture = with_row(bare, Some(&record.key), Some(table));
+        record.picture = with_row(bare, &[&record.key], table)?;
+        found += u64::from(matches!(record.picture, Picture::WithRegions { .. }));
     }
+    Ok(found)
 }
 
 /// `picture` with its row of `table`, if it has one.
-pub(crate) fn with_row(picture: Picture, key: Option<&str>, table: Option<&RowTable>) -> Picture {
-    match table.and_then(|table| table.find(key, &picture)) {
+pub(crate) fn with_row(
+    picture: Picture,
+    known_as: &[&str],
+    table: &mut RowTable,
+) -> Result<Picture, DataError> {
+    Ok(match table.find(known_as, &picture)? {
         Some(row) => Picture::WithRegions { picture: Box::new(picture), row },
         None => picture,
-    }
+    })
 }
 
 /// The regions of `picture`, `[most, features]`: behind the last one there are zeros. `origin` says in errors
@@ -63,11 +79,12 @@ pub(crate) fn with_row(picture: Picture, key: Option<&str>, table: Option<&RowTa
 /// When the picture has no row, or the row holds something else.
 pub fn of(picture: &Picture, origin: &str, shape: RegionShape) -> Result<Vec<f32>, BadRecord> {
     let Picture::WithRegions { row, .. } = picture else {
-        return Err(BadRecord {
-            cause: Cause::MissingFile,
-            origin: origin.into(),
-            detail: "expected a row of the picture in data.regions".into(),
-        });
+        let detail = match picture {
+            Picture::Cropped { .. } => "expected a whole picture: regions cannot be cut to a part",
+            _ => "expected a row of the picture in data.regions",
+        };
+        let (cause, origin) = (Cause::MissingFile, origin.into());
+        return Err(BadRecord { cause, origin, detail: detail.into() });
     };
     let mut regions = parse(&row.columns()?, shape.features).map_err(|detail| BadRecord {
         cause: Cause::MalformedRecord,
@@ -78,10 +95,22 @@ pub fn of(picture: &Picture, origin: &str, shape: RegionShape) -> Result<Vec<f32
     Ok(regions)
 }
 
+/// A row of VinVL's for captioning.
+#[derive(Deserialize)]
+struct Described {
+    num_boxes: usize,
+    features: String,
+}
+
 /// All regions of a row, `[regions, features]`, or what was expected of it.
 fn parse(columns: &[String], features: usize) -> Result<Vec<f32>, String> {
     let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
     let regions = match columns[..] {
+        [json] => {
+            let described: Described = serde_json::from_str(json)
+                .map_err(|error| format!("expected JSON with num_boxes and features: {error}"))?;
+            floats(&described.features, described.num_boxes, features, "features")?
+        }
         [count, regions] => floats(regions, number(count)?, features, "features")?,
         [width, height, count, boxes, regions] => {
             let [width, height, count] = [number(width)?, number(height)?, number(count)?];
@@ -93,8 +122,8 @@ fn parse(columns: &[String], features: usize) -> Result<Vec<f32>, String> {
         }
         _ => {
             return Err(format!(
-                "expected 3 columns (name, number, features) or 6 (name, width, height, number, \
-                 boxes, features), found {}",
+                "expected 2 columns (name, JSON), 3 (name, number, features) or 6 (name, width, height, \
+                 number, boxes, features), found {}",
                 columns.len() + 1
             ));
         }
@@ -136,6 +165,9 @@ fn floats(text: &str, count: usize, each: usize, of: &str) -> Result<Vec<f32>, S
 
 /// Zeros alone stand for no region, so none may be made of them.
 fn check(regions: &[f32], features: usize) -> Result<(), String> {
+    if regions.is_empty() {
+        return Err("no region; expected at least one".into());
+    }
     for (at, region) in regions.chunks(features).enumerate() {
         if region.iter().any(|number| !number.is_finite()) {
             return Err(format!("region {at} has a number that is not finite"));
@@ -167,6 +199,8 @@ mod tests {
         let vinvl = encoded(&[0.5, 1.5, 0.1, 0.1, 0.6, 0.6, 0.5, 0.5]);
         let (boxes, features) = (encoded(&[20.0, 10.0, 120.0, 60.0]), encoded(&[0.5, 1.5]));
         let of_vinvl = row(&["1", &vinvl], 8).unwrap();
+        let described = format!(r#"{{"num_boxes": 1, "features": "{vinvl}"}}"#);
+        assert_eq!(row(&[&described], 8).unwrap(), of_vinvl);
         let of_anderson = row(&["200", "100", "1", &boxes, &features], 8).unwrap();
         assert_eq!(of_vinvl.len(), 8);
         for (a, b) in of_vinvl.iter().zip(&of_anderson) {
@@ -180,6 +214,8 @@ mod tests {
         let (zeros, infinite) = (encoded(&[0.0; 8]), encoded(&[f32::INFINITY; 8]));
         for (columns, expected) in [
             (vec!["2", &two, "more", ""], "6 (name"),
+            (vec!["no JSON"], "num_boxes"),
+            (vec![r#"{"num_boxes": 0, "features": ""}"#], "no region"),
             (vec!["0", &two], "above 0"),
             (vec!["many", &two], "found \"many\""),
             (vec!["3", &two], "3 x 8 numbers"),

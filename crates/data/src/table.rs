@@ -148,7 +148,7 @@ pub(crate) fn read_csv(
     let image = required(&config.image_column)?;
     let caption = required(&config.caption_column)?;
     let key = position(KEY_COLUMN);
-    let named = config.tags_column.as_ref().map(|column| required(column)).transpose()?;
+    let named = config.tags_column.as_deref().and_then(position);
 
     let mut bytes = csv::ByteRecord::new();
     while reader.read_byte_record(&mut bytes).map_err(malformed)? {
@@ -252,7 +252,14 @@ impl<'a> Merger<'a> {
             self.bad(line, " (others kept)", Cause::EmptyCaption, detail);
         }
         match known {
-            Some(index) => self.gathered.records[index].captions.extend(captions),
+            Some(index) => {
+                let record = &mut self.gathered.records[index];
+                record.captions.extend(captions);
+                for (name, more) in row.annotations {
+                    let names = record.annotations.entry(name).or_default();
+                    *names = tags::join(names, &more);
+                }
+            }
             None => {
                 self.by_key.insert(key.clone(), self.images.len());
                 self.images.push(image);

@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::error::{BadRecord, Cause};
+use crate::error::{BadRecord, Cause, DataError};
 use crate::record::Record;
 use crate::row_table::RowTable;
 
@@ -30,22 +30,37 @@ pub fn of(record: &Record) -> impl Iterator<Item = &str> {
 }
 
 /// Whether the data set says of the record what is in its picture, be it nothing.
-pub(crate) fn are_known(record: &Record) -> bool {
+pub fn are_known(record: &Record) -> bool {
     record.annotations.contains_key(ANNOTATION)
 }
 
-/// Gives each record the tags in its row of `table`, in the place of others that it has; those without a
-/// row keep what they have. Returns what was wrong with rows.
+/// What a table of tags came to.
+#[derive(Debug, Default)]
+pub struct Attached {
+    /// Records with a row.
+    pub found: u64,
+    /// What was wrong with rows.
+    pub bad: Vec<BadRecord>,
+}
+
+/// Gives each record the tags in its row of `table`, and takes away all others: one without a good row has
+/// none.
 ///
-/// A row's second column, or its last one, is a text with commas between names, or JSON: a list of names, or
-/// what detectors write, `[{"class": "man", ...}, ...]`, alone or as `{"objects": ...}`.
+/// A row's last column is a text with commas between names, or JSON: a list of names, or what detectors
+/// write, `[{"class": "man", ...}, ...]`, alone or as `{"objects": ...}`.
+///
+/// # Errors
+///
+/// When two pictures have one row.
 pub fn attach<'a>(
-    table: &RowTable,
+    table: &mut RowTable,
     records: impl IntoIterator<Item = &'a mut Record>,
-) -> Vec<BadRecord> {
-    let mut bad = Vec::new();
+) -> Result<Attached, DataError> {
+    let mut attached = Attached::default();
     for record in records {
-        let Some(row) = table.find(Some(&record.key), &record.picture) else { continue };
+        record.annotations.remove(ANNOTATION);
+        let Some(row) = table.find(&[&record.key], &record.picture)? else { continue };
+        attached.found += 1;
         let names = row.columns().and_then(|columns| {
             let text = columns.last().map_or("", String::as_str);
             from_text(text).ok_or_else(|| BadRecord {
@@ -56,10 +71,10 @@ pub fn attach<'a>(
         });
         match names {
             Ok(names) => _ = record.annotations.insert(ANNOTATION.into(), names),
-            Err(problem) => bad.push(problem),
+            Err(problem) => attached.bad.push(problem),
         }
     }
-    bad
+    Ok(attached)
 }
 
 /// As annotations have them, from a text with commas or from JSON.
@@ -83,6 +98,17 @@ pub(crate) fn from_json(value: &Value) -> Option<String> {
     let names: Vec<&str> = items.iter().map(name_in).collect::<Option<_>>()?;
     let first = |at: &usize| !names[*at].is_empty() && !names[..*at].contains(&names[*at]);
     Some((0..names.len()).filter(first).map(|at| names[at]).collect::<Vec<_>>().join(", "))
+}
+
+/// The names of `more` behind those of `names`, each once.
+pub(crate) fn join(names: &str, more: &str) -> String {
+    let mut all: Vec<&str> = Vec::new();
+    for name in names.split(',').chain(more.split(',')).map(str::trim) {
+        if !name.is_empty() && !all.contains(&name) {
+            all.push(name);
+        }
+    }
+    all.join(", ")
 }
 
 /// A name, or that of a detected object.
@@ -154,12 +180,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tags.tsv");
         std::fs::write(&path, "one\tpanda\ntwo\t[3]\n").unwrap();
-        let table = RowTable::open(&path).unwrap();
+        let mut table = RowTable::open(&path).unwrap();
         let mut records =
             ["one", "two", "three"].map(|key| Record { key: key.into(), ..record("gnu") });
-        let bad = attach(&table, &mut records);
-        let tags = records.each_ref().map(|record| record.annotations[ANNOTATION].as_str());
-        assert_eq!(tags, ["panda", "gnu", "gnu"]);
+        let Attached { found, bad } = attach(&mut table, &mut records).unwrap();
+        let tags = records.each_ref().map(|record| record.annotations.get(ANNOTATION));
+        assert_eq!(tags, [Some(&"panda".to_string()), None, None]);
+        assert_eq!(found, 2);
         assert!(bad.len() == 1 && bad[0].origin.ends_with("tags.tsv:2"), "{bad:?}");
     }
 

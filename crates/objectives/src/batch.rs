@@ -1,6 +1,7 @@
 //! A batch of pairs on the device.
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
+use weft_fusion::Levels;
 use weft_nn::index::indices;
 use weft_nn::{AttentionMask, ConfigError};
 use weft_vision::PatchMask;
@@ -136,6 +137,14 @@ impl PairBatch {
     pub fn for_pairs<const D: usize>(&self, of_pictures: Tensor<D>) -> Tensor<D> {
         match &self.picture_of {
             Some(picture_of) => of_pictures.select(0, picture_of.clone()),
+            None => of_pictures,
+        }
+    }
+
+    /// What an encoder made of each picture, once for each pair that has it.
+    pub fn levels_for_pairs(&self, of_pictures: Levels) -> Levels {
+        match &self.picture_of {
+            Some(picture_of) => of_pictures.select(picture_of),
             None => of_pictures,
         }
     }

@@ -188,7 +188,7 @@ impl<'a> Views<'a> {
                 image
             }
             (ImageView::Clean, None) => {
-                backbone.encode_images(pixels, None).map(|layer| batch.for_pairs(layer))
+                batch.levels_for_pairs(backbone.encode_images(pixels, None))
             }
             (ImageView::Masked, _) => {
                 backbone.encode_images(batch.for_pairs(pixels), Some(&batch.image_mask))
@@ -313,7 +313,7 @@ impl<'a> Views<'a> {
         self.passes.push(Pass::MomentumImage);
         let batch = self.batch;
         let image = self.momentum.encode_images(batch.images.clone(), None);
-        let image = image.map(|layer| batch.for_pairs(layer));
+        let image = batch.levels_for_pairs(image);
         self.momentum_image.insert(image).clone()
     }
 

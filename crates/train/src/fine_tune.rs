@@ -68,6 +68,7 @@ fn read(name: &str) -> Result<Table> {
 
 fn merged(base: &Recipe, changes: Table, checkpoint: &Path) -> Result<Recipe> {
     let mut tree = Table::try_from(base)?;
+    let regions = base.data.regions.clone();
     for key in DROPPED {
         tree.remove(key);
     }
@@ -82,6 +83,11 @@ fn merged(base: &Recipe, changes: Table, checkpoint: &Path) -> Result<Recipe> {
         }
     }
     merge(&mut tree, changes);
+    // A model that sees regions does so of other data, too; --set data.regions says of which.
+    if let (Some(regions), Some(Value::Table(data))) = (regions, tree.get_mut("data")) {
+        let regions = Value::String(regions.to_string_lossy().into_owned());
+        data.entry("regions").or_insert(regions);
+    }
     let start = Table::from_iter([(
         "checkpoint".to_string(),
         Value::String(checkpoint.to_string_lossy().into_owned()),

@@ -95,10 +95,12 @@ impl Inference {
         let mut features = Vec::new();
         let keep = |encoded| features.push(encoded);
         let (embeddings, readable) = self.each_image(records, ledger, keep)?;
+        ensure!(!readable.is_empty(), "none of {} pictures can be read\n{ledger}", records.len());
         Ok((Images { features: Levels::cat(features), embeddings }, readable))
     }
 
-    /// As [`images`](Self::images), the embeddings alone, `[images, projection_width]`.
+    /// As [`images`](Self::images), the embeddings alone, `[images, projection_width]`; nothing where none can
+    /// be read.
     pub fn image_embeddings(
         &self,
         records: &[Record],
@@ -142,7 +144,6 @@ impl Inference {
             embeddings.extend(embedded.into_data().iter::<f32>());
             keep(encoded);
         }
-        ensure!(!readable.is_empty(), "none of {} pictures can be read\n{ledger}", records.len());
         Ok((embeddings, readable))
     }
 

@@ -113,7 +113,7 @@ fn one(
     found: &mut Found,
 ) -> Result<()> {
     let path = checkpoint.path().display().to_string();
-    let config = args.data.apply(&model.recipe.data);
+    let config = args.data.evaluated(&model.recipe.data);
     match task {
         Task::Retrieval => retrieval(args, &config, &path, model, found),
         Task::Own => fine_tuned(args, checkpoint, model, found),
@@ -152,6 +152,10 @@ fn all(args: &Args, checkpoint: &Checkpoint, model: &Inference, found: &mut Foun
         checkpoint.path().display()
     );
     for task in [Task::Retrieval, Task::Contrast, Task::Classification, Task::WeakGrounding] {
+        if task == Task::WeakGrounding && model.recipe.patch_grid().is_none() {
+            eprintln!("weak grounding left out: heat maps are of patches, the model sees regions");
+            continue;
+        }
         one(task, args, checkpoint, model, found)?;
     }
     let (run, _) = Checkpoint::locate(&args.model.checkpoint)?;
@@ -239,7 +243,7 @@ fn fine_tuned(
     );
     let task = model.recipe.task().context("the model is not fine-tuned for a task")?;
     let mut recipe = model.recipe.clone();
-    recipe.data = args.data.apply(&recipe.data);
+    recipe.data = args.data.evaluated(&recipe.data);
     let examples = Examples::open(task, &recipe, Some(checkpoint.classes()?))?;
     let dataset = examples.dataset();
     let path = checkpoint.path().display().to_string();

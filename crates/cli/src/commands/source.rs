@@ -42,6 +42,9 @@ pub struct DataArgs {
     /// Root of the picture paths in a JSONL, CSV or Karpathy file.
     #[arg(long)]
     pub images: Option<PathBuf>,
+    /// Of a model that sees a detector's regions: the file with those of these pictures.
+    #[arg(long)]
+    pub regions: Option<PathBuf>,
 }
 
 impl DataArgs {
@@ -60,11 +63,19 @@ impl DataArgs {
         if let Some(images) = &self.images {
             config.images = Some(absolute(&images.to_string_lossy()));
         }
+        if let Some(regions) = &self.regions {
+            config.regions = Some(absolute(&regions.to_string_lossy()));
+        }
         config
     }
 
-    /// Opens the data set.
+    /// The same for what is not training: nothing else asks for a file of tags.
+    pub fn evaluated(&self, config: &SourceConfig) -> SourceConfig {
+        SourceConfig { tags: None, ..self.apply(config) }
+    }
+
+    /// Opens the data set, not to train on it.
     pub fn open(&self, config: &SourceConfig) -> Result<Dataset> {
-        Ok(dataset::open(&self.apply(config))?)
+        Ok(dataset::open(&self.evaluated(config))?)
     }
 }

@@ -12,6 +12,8 @@ use super::{Labelled, TaskData, TaskSource};
 use crate::error::{Cause, DataError};
 use crate::folder::{PICTURE_EXTENSIONS, is_picture};
 use crate::record::Picture;
+use crate::regions::with_row;
+use crate::row_table::RowTable;
 
 const LOOKED_FOR: &str = "a folder per class, {class}/*.jpg, or the same in train, val and test";
 const SPLITS: [&str; 3] = ["train", "val", "test"];
@@ -35,6 +37,7 @@ pub(super) fn open(source: &TaskSource) -> Result<Classes, DataError> {
     // Pairs of a split, absent where it is cut here, and a class folder in it.
     let mut found: Vec<(Option<String>, PathBuf)> = vec![];
     let mut gathering = Gathering::new();
+    let mut regions = source.regions.as_deref().map(RowTable::open).transpose()?;
     for folder in top {
         let split = name(&folder);
         if !has_splits {
@@ -49,42 +52,56 @@ pub(super) fn open(source: &TaskSource) -> Result<Classes, DataError> {
     let names: Vec<String> = names.into_iter().collect();
     for (split, folder) in &found {
         let class = names.binary_search(&name(folder)).expect("it comes from these");
-        read_class(source, root, split.as_deref(), folder, class, &mut gathering)?;
+        let folder = ClassFolder { split: split.as_deref(), path: folder, class };
+        folder.read(source, root, regions.as_mut(), &mut gathering)?;
     }
     let data = gathering.finish(source, LOOKED_FOR)?;
     let names = names.iter().map(|name| name.replace('_', " ")).collect();
     Ok(Classes { names, data })
 }
 
-fn read_class(
-    source: &TaskSource,
-    root: &Path,
-    split: Option<&str>,
-    folder: &Path,
+/// The pictures of a class.
+struct ClassFolder<'a> {
+    /// Absent where the split is cut here.
+    split: Option<&'a str>,
+    path: &'a Path,
     class: usize,
-    gathering: &mut Gathering<Labelled>,
-) -> Result<(), DataError> {
-    let mut pictures = 0;
-    for path in entries(folder)? {
-        let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-        if !path.is_file() || !is_picture(&extension) {
-            gathering.note("files of class folders that are no pictures, left out", 1);
-            continue;
+}
+
+impl ClassFolder<'_> {
+    fn read(
+        &self,
+        source: &TaskSource,
+        root: &Path,
+        mut regions: Option<&mut RowTable>,
+        gathering: &mut Gathering<Labelled>,
+    ) -> Result<(), DataError> {
+        let mut pictures = 0;
+        for path in entries(self.path)? {
+            let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+            if !path.is_file() || !is_picture(&extension) {
+                gathering.note("files of class folders that are no pictures, left out", 1);
+                continue;
+            }
+            let below = path.strip_prefix(root).unwrap_or(&path);
+            let parts = below.components().map(|part| part.as_os_str().to_string_lossy());
+            let key = parts.collect::<Vec<_>>().join("/");
+            let split = self.split.unwrap_or_else(|| source.split_of(&key));
+            let mut picture = Picture::File(path.clone());
+            if let Some(table) = &mut regions {
+                picture = with_row(picture, &[&key], table)?;
+            }
+            let example = Labelled { key: key.clone(), picture, class: self.class };
+            gathering.add(split, &key, path.display().to_string(), Ok(example));
+            pictures += 1;
         }
-        let below = path.strip_prefix(root).unwrap_or(&path);
-        let parts = below.components().map(|part| part.as_os_str().to_string_lossy());
-        let key = parts.collect::<Vec<_>>().join("/");
-        let split = split.unwrap_or_else(|| source.split_of(&key));
-        let example = Labelled { key: key.clone(), picture: Picture::File(path.clone()), class };
-        gathering.add(split, &key, path.display().to_string(), Ok(example));
-        pictures += 1;
+        if pictures == 0 {
+            let detail = format!("a class without a picture ({})", PICTURE_EXTENSIONS.join(", "));
+            let fault = Fault::new(Cause::MissingFile, detail);
+            gathering.fault(self.path.display().to_string(), fault);
+        }
+        Ok(())
     }
-    if pictures == 0 {
-        let detail = format!("a class without a picture ({})", PICTURE_EXTENSIONS.join(", "));
-        let fault = Fault::new(Cause::MissingFile, detail);
-        gathering.fault(folder.display().to_string(), fault);
-    }
-    Ok(())
 }
 
 /// The folders in a folder, by name.

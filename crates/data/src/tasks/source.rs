@@ -194,12 +194,12 @@ pub(crate) struct Pictures {
 impl Pictures {
     /// The first of `names` (paths below the root) that is a file, with its regions where they are known.
     pub(crate) fn find(&mut self, names: &[String]) -> Checked<Picture> {
-        let (root, regions) = (&self.root, &self.regions);
-        let found = self.known.entry(names[0].clone()).or_insert_with(|| {
-            let path = names.iter().map(|name| root.join(name)).find(|path| path.is_file());
-            path.map(|path| with_row(Picture::File(path), None, regions.as_ref()))
-        });
-        match found {
+        if !self.known.contains_key(&names[0]) {
+            let found = self.looked_up(names)?;
+            self.known.insert(names[0].clone(), found);
+        }
+        let root = &self.root;
+        match &self.known[&names[0]] {
             Some(picture) => Ok(picture.clone()),
             None => {
                 let tried = names.join(" or ");
@@ -207,6 +207,20 @@ impl Pictures {
                 Err(Fault { cause: Cause::MissingFile, detail })
             }
         }
+    }
+}
+
+impl Pictures {
+    fn looked_up(&mut self, names: &[String]) -> Checked<Option<Picture>> {
+        let Some(name) = names.iter().find(|name| self.root.join(name).is_file()) else {
+            return Ok(None);
+        };
+        let picture = Picture::File(self.root.join(name));
+        let Some(table) = &mut self.regions else { return Ok(Some(picture)) };
+        let bare = Path::new(name).with_extension("");
+        with_row(picture, &[name, &bare.to_string_lossy()], table)
+            .map(Some)
+            .map_err(|error| Fault::new(Cause::DuplicateKey, error.to_string()))
     }
 }
 

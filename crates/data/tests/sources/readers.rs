@@ -143,6 +143,7 @@ fn tags<'a>(dataset: &'a Dataset, key: &str) -> Option<&'a str> {
 #[test]
 fn tags_come_from_columns_of_tables_and_fields_of_shards() {
     let jsonl = "{\"image\": \"a.jpg\", \"caption\": \"one\", \"names\": [\"cat\", \"mat\"]}\n\
+                 {\"image\": \"a.jpg\", \"caption\": \"more\", \"names\": \"mat, hat\"}\n\
                  {\"image\": \"b.jpg\", \"caption\": \"two\"}\n\
                  {\"image\": \"c.jpg\", \"caption\": \"three\", \"names\": 3}";
     let shard = tar(&[
@@ -157,22 +158,24 @@ fn tags_come_from_columns_of_tables_and_fields_of_shards() {
         ("b.jpg", "b"),
         ("c.jpg", "c"),
         ("data.jsonl", jsonl),
-        ("data.csv", "image,caption,names\na.jpg,one,\"cat, mat\"\nb.jpg,two,\n"),
+        ("data.csv", "image,caption,names\na.jpg,one,\na.jpg,one,\"cat, mat\"\nb.jpg,two,\n"),
     ]);
     write(dir.path(), "data.tar", &shard);
-    for (name, a, bad) in
-        [("data.jsonl", "a.jpg", 1), ("data.csv", "a.jpg", 0), ("data.tar", "a", 0)]
-    {
+    for (name, a, expected, bad) in [
+        ("data.jsonl", "a.jpg", "cat, mat, hat", 1),
+        ("data.csv", "a.jpg", "cat, mat", 0),
+        ("data.tar", "a", "cat, mat", 0),
+    ] {
         let of = |column: &str| SourceConfig {
             tags_column: Some(column.into()),
             ..lenient(dir.path().join(name))
         };
         let dataset = open(&of("names")).unwrap();
-        assert_eq!(tags(&dataset, a), Some("cat, mat"), "{name}");
+        assert_eq!(tags(&dataset, a), Some(expected), "{name}");
         assert_eq!(tags(&dataset, &a.replace('a', "b")).unwrap_or_default(), "", "{name}");
         assert_eq!(dataset.ledger.total(), bad, "{name}");
-        let message = error(&of("nmaes"));
-        assert!(message.contains("\"nmaes\""), "{name}: {message}");
+        // Who has no such column has no tags; training with tags asks for some.
+        assert_eq!(tags(&open(&of("nmaes")).unwrap(), a), None, "{name}");
     }
 }
 
@@ -196,6 +199,8 @@ fn tags_and_regions_come_from_tables_beside_the_data() {
     let dataset = open(&config).unwrap();
     assert_eq!((tags(&dataset, "a"), tags(&dataset, "b")), (Some("cat"), None));
     assert!(dataset.ledger.to_string().contains("tags.tsv:2"), "{}", dataset.ledger);
+    assert_eq!(dataset.notes["pictures with a row in data.tags"], 2);
+    assert_eq!(dataset.notes["pictures with a row in data.regions"], 1);
     let shape = RegionShape { features: 2, most: 3 };
     let of = |at: usize| regions::of(&records(&dataset)[at].picture, "picture b", shape);
     assert_eq!(of(0).unwrap(), [0.5, 1.0, 2.0, 3.0, 0.0, 0.0]);
@@ -205,6 +210,17 @@ fn tags_and_regions_come_from_tables_beside_the_data() {
     let first = regions::of(&records(&dataset)[0].picture, "", RegionShape { most: 1, ..shape });
     assert_eq!(first.unwrap(), [0.5, 1.0]);
     assert_eq!(records(&dataset)[0].picture.read().unwrap(), b"a");
+
+    // A table of other pictures is no table of these.
+    write(dir.path(), "regions.tsv", row.replacen('a', "c", 1).as_bytes());
+    let message = error(&config);
+    assert!(message.contains("data.regions") && message.contains("regions.tsv"), "{message}");
+    // Two pictures of one name are not taken for one.
+    write(dir.path(), "regions.tsv", row.as_bytes());
+    write(dir.path(), "data/deep/a.png", b"a");
+    write(dir.path(), "data/deep/a.txt", b"another");
+    let message = error(&config);
+    assert!(message.contains("deep/a.png"), "{message}");
 }
 
 #[test]

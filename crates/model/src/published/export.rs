@@ -26,6 +26,9 @@ use super::{clip, named, parameters};
 pub fn export_vision(vit: &Vit, sizes: &VitConfig, folder: &Path) -> Result<(), PublishedError> {
     let transformer = &sizes.transformer;
     let fail = |problem: &str| Err(unknown("model.vision", problem, folder));
+    if sizes.regions.is_some() {
+        return fail("no published image encoder of this kind sees a detector's regions");
+    }
     if transformer.norm != NormPosition::Pre {
         return fail("no published image encoder normalises behind its blocks");
     }

@@ -105,6 +105,10 @@ impl Recipe {
             "objectives: FILIP, MRM and MIM are of patches; the image encoder sees regions"
         );
         ensure!(
+            self.vision.init.is_none(),
+            "vision.init is an encoder of patches; the image encoder sees regions"
+        );
+        ensure!(
             self.task() != Some(Task::Grounding),
             "grounding lets patches propose rectangles; the image encoder sees regions"
         );

@@ -14,7 +14,7 @@ use weft_eval::{
     zero_shot,
 };
 
-use super::{result, source};
+use super::{needs_patches, result, source};
 use crate::inference::Inference;
 
 /// Templates for scenes, whose captions are of this kind.
@@ -50,6 +50,7 @@ impl Embedded {
         let record = |e: &Labelled| Record::new(&e.key, Vec::new(), e.picture.clone());
         let records: Vec<Record> = examples.iter().map(record).collect();
         let (values, readable) = model.image_embeddings(&records, ledger)?;
+        ensure!(!readable.is_empty(), "none of {} pictures can be read\n{ledger}", examples.len());
         let labels = readable.into_iter().map(|row| examples[row].class).collect();
         Ok(Self { values, labels })
     }
@@ -187,6 +188,7 @@ pub fn attributes(
     checkpoint: &str,
 ) -> Result<Vec<TaskResult>> {
     ensure!(config.source == scenes::NAME, "attributes are known of the data set scenes alone");
+    needs_patches(&model.recipe)?;
     let width = model.recipe.model.projection_width;
     let mut results = Vec::new();
     for (task, target) in ATTRIBUTES {

@@ -14,7 +14,7 @@ use weft_data::tasks::{
 use weft_model::TaskHeadConfig;
 use weft_objectives::Task;
 
-use super::{PER_SCENE, source};
+use super::{PER_SCENE, needs_patches, source};
 use crate::recipe::Recipe;
 
 /// Examples of one task.
@@ -37,6 +37,9 @@ impl Examples {
     pub fn open(task: Task, recipe: &Recipe, classes: Option<Vec<String>>) -> Result<Self> {
         let (data, source) = (&recipe.data, source(&recipe.data));
         let on_scenes = data.source == scenes::NAME;
+        if on_scenes {
+            needs_patches(recipe)?;
+        }
         Ok(match task {
             Task::Vqa => {
                 let questions = if on_scenes {

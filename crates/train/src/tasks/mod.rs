@@ -8,6 +8,7 @@ pub mod fine_tuned;
 pub mod shown;
 pub mod weak_grounding;
 
+use anyhow::{Result, ensure};
 use weft_data::dataset::SourceConfig;
 use weft_data::tasks::TaskSource;
 use weft_eval::TaskResult;
@@ -16,6 +17,7 @@ pub use examples::Examples;
 pub use fine_tuned::{Evaluated, TaskEvaluation, best, evaluate_task, has_labels};
 
 use crate::inference::Inference;
+use crate::recipe::Recipe;
 
 /// Questions, statements and so on for each scene of the built-in data set.
 const PER_SCENE: usize = 4;
@@ -31,6 +33,15 @@ fn source(config: &SourceConfig) -> TaskSource {
         split_seed: config.split_seed,
         ..TaskSource::new(&config.source)
     }
+}
+
+/// Fails where the model sees a detector's regions: of what is drawn on the spot there are none.
+fn needs_patches(recipe: &Recipe) -> Result<()> {
+    ensure!(
+        recipe.patch_grid().is_some(),
+        "scenes are drawn on the spot and have no regions of a detector, which the model sees"
+    );
+    Ok(())
 }
 
 /// A result of `model` without figures yet.

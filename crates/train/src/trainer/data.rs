@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use weft_data::dataset::{self, Dataset};
 use weft_data::loader::{Loader, LoaderConfig};
 use weft_data::pipeline::Pipeline;
 use weft_data::record::Record;
+use weft_data::tags;
 use weft_data::tokenizer::Tokenizer;
 
 use crate::checkpoint::Checkpoint;
@@ -38,10 +39,14 @@ pub(super) fn tokenizer(recipe: &Recipe, records: &[Record]) -> Result<Tokenizer
             Tokenizer::train(captions, recipe.tokenizer.vocab_size)?
         }
     };
-    Ok(match &recipe.concepts {
-        Some(table) => table.teach(tokenizer, records),
-        None => tokenizer,
-    })
+    let Some(table) = &recipe.concepts else { return Ok(tokenizer) };
+    ensure!(
+        table.tags.is_none() || records.iter().any(tags::are_known),
+        "concepts.tags: no training record says what is in its picture; data.tags_column is {}, data.tags {}",
+        recipe.data.tags_column.as_deref().unwrap_or("not set"),
+        recipe.data.tags.as_ref().map_or("not set".into(), |path| path.display().to_string())
+    );
+    Ok(table.teach(tokenizer, records))
 }
 
 /// Batches for training, the first one for step `first_step`.

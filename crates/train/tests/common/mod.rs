@@ -79,6 +79,6 @@ pub fn with_regions(mut records: Vec<Record>, features: usize, folder: &Path) ->
         format!("{}\t{count}\t{}\n", record.key, STANDARD.encode(bytes))
     });
     std::fs::write(&path, rows.collect::<String>()).unwrap();
-    regions::attach(&RowTable::open(&path).unwrap(), &mut records);
+    regions::attach(&mut RowTable::open(&path).unwrap(), &mut records).unwrap();
     records
 }
