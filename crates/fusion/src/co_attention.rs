@@ -1,6 +1,8 @@
 //! Two streams that attend to one another: METER's fusion encoder, and what it becomes by a
 //! [connection](ConnectionConfig) to other layers.
 
+use std::ops::Range;
+
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -12,7 +14,7 @@ use weft_nn::{
 
 use crate::attend::{Attend, Crossing, Watch};
 use crate::connection::ConnectionConfig;
-use crate::fused::{Fused, Levels};
+use crate::fused::{Fused, Levels, Part};
 use crate::links::{Links, Place};
 use crate::manager::Other;
 use crate::mixture::Reading;
@@ -165,11 +167,12 @@ impl Stream<'_> {
         reading
     }
 
-    /// Runs `layer` with what `others` was before it.
+    /// Runs `layer` with what `others` was before it; with `rows`, of these tokens alone.
     fn advance(
         &self,
         layer: usize,
         others: &Stream,
+        rows: Option<&Range<usize>>,
         watch: Option<&mut Watch>,
     ) -> (Tensor<3>, Option<Reading>) {
         let memory = Memory { tokens: others.state(), mask: others.mask.clone() };
@@ -177,7 +180,7 @@ impl Stream<'_> {
         let levels = self.links.chosen_from(&place);
         let mut reading = None;
         let block = &self.blocks[layer];
-        let output = block.forward_crossing(self.state(), self.mask.as_ref(), |cross, s| {
+        let output = block.forward_crossing(self.state(), self.mask.as_ref(), rows, |cross, s| {
             let crossing = Crossing {
                 attend: &mut Attend::new(cross, watch),
                 s,
@@ -191,6 +194,39 @@ impl Stream<'_> {
             output
         });
         (output, reading)
+    }
+}
+
+/// Both modalities on their way through the encoder.
+struct Pair<'a> {
+    text: Stream<'a>,
+    image: Stream<'a>,
+}
+
+impl Pair<'_> {
+    /// Puts what goes into `layer` in the place of the states before it.
+    fn enter(&mut self, layer: usize) -> [Option<Reading>; 2] {
+        let (words, patches) = (self.text.other(), self.image.other());
+        [self.text.enter(layer, &patches), self.image.enter(layer, &words)]
+    }
+
+    /// Runs `layer`; `watches` look at the words' stream and at the patches'.
+    fn advance(&mut self, layer: usize, watches: [Option<&mut Watch>; 2]) -> LayerReadings {
+        let [of_text, of_image] = watches;
+        let [text_entered, image_entered] = self.enter(layer);
+        let (text, text_crossed) = self.text.advance(layer, &self.image, None, of_text);
+        let (image, image_crossed) = self.image.advance(layer, &self.text, None, of_image);
+        self.text.states.push(text);
+        self.image.states.push(image);
+        LayerReadings {
+            text: text_entered.or(text_crossed),
+            image: image_entered.or(image_crossed),
+        }
+    }
+
+    /// Both streams after the layer that was run last.
+    fn states(&self) -> Streams {
+        Streams { text: self.text.state(), image: self.image.state() }
     }
 }
 
@@ -223,6 +259,37 @@ impl CoAttentionFusion {
     /// Shapes as [`forward`](Self::forward).
     pub fn fuse(&self, image: &Levels, text: &Levels, padding: &AttentionMask) -> Fused {
         self.fused(self.run(text, image, Some(padding), |_, _| None).0)
+    }
+
+    /// One part of what [`fuse`](Self::fuse) gives: the last layer computes no more than that needs.
+    ///
+    /// # Panics
+    ///
+    /// Without a layer.
+    pub fn fuse_part(
+        &self,
+        image: &Levels,
+        text: &Levels,
+        padding: &AttentionMask,
+        part: Part,
+    ) -> Tensor<3> {
+        let mut pair = self.pair(text, image, Some(padding));
+        let last = self.text_blocks.len() - 1;
+        for layer in 0..last {
+            pair.advance(layer, [None, None]);
+        }
+        pair.enter(last);
+        let words = |rows: Range<usize>| pair.text.advance(last, &pair.image, Some(&rows), None).0;
+        let patches =
+            |rows: Range<usize>| pair.image.advance(last, &pair.text, Some(&rows), None).0;
+        let count = |stream: &Stream| stream.state().dims()[1];
+        match part {
+            Part::Class => {
+                self.pool(&Streams { text: words(0..1), image: patches(0..1) }).unsqueeze_dim(1)
+            }
+            Part::Image => patches(1..count(&pair.image)),
+            Part::Text => words(0..count(&pair.text)),
+        }
     }
 
     /// As [`fuse`](Self::fuse), with what each layer's connection chose.
@@ -320,28 +387,23 @@ impl CoAttentionFusion {
         padding: Option<&AttentionMask>,
         mut watch: impl FnMut(usize, bool) -> Option<&'w mut Watch>,
     ) -> (Vec<Streams>, Vec<LayerReadings>) {
+        let mut pair = self.pair(text, image, padding);
+        (0..self.text_blocks.len())
+            .map(|layer| {
+                let readings = pair.advance(layer, [watch(layer, true), watch(layer, false)]);
+                (pair.states(), readings)
+            })
+            .unzip()
+    }
+
+    fn pair(&self, text: &Levels, image: &Levels, padding: Option<&AttentionMask>) -> Pair<'_> {
         let (words, patches) = (text.layers(), image.layers());
         assert_eq!(words.len(), self.encoder_layers, "layers of the text encoder");
         assert_eq!(patches.len(), self.encoder_layers, "layers of the image encoder");
-        let mut text = self.stream(true, words, padding.cloned());
-        let mut image = self.stream(false, patches, image.padding().cloned());
-        let mut states = Vec::with_capacity(text.blocks.len());
-        let mut readings = Vec::with_capacity(text.blocks.len());
-        for layer in 0..text.blocks.len() {
-            let (words, patches) = (text.other(), image.other());
-            let entered = [text.enter(layer, &patches), image.enter(layer, &words)];
-            let (text_out, text_crossed) = text.advance(layer, &image, watch(layer, true));
-            let (image_out, image_crossed) = image.advance(layer, &text, watch(layer, false));
-            let [text_entered, image_entered] = entered;
-            readings.push(LayerReadings {
-                text: text_entered.or(text_crossed),
-                image: image_entered.or(image_crossed),
-            });
-            text.states.push(text_out.clone());
-            image.states.push(image_out.clone());
-            states.push(Streams { text: text_out, image: image_out });
+        Pair {
+            text: self.stream(true, words, padding.cloned()),
+            image: self.stream(false, patches, image.padding().cloned()),
         }
-        (states, readings)
     }
 
     fn stream(&self, text: bool, layers: &[Tensor<3>], mask: Option<AttentionMask>) -> Stream<'_> {

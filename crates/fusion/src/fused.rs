@@ -14,6 +14,29 @@ pub struct Fused {
     pub text: Tensor<3>,
 }
 
+/// What of fused pairs somebody asks for. The last layer of the fusion encoder need not compute the
+/// rest: matching reads the class, masked words the words, masked patches the patches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// `[batch, 1, class_width]`
+    Class,
+    /// `[batch, patches, width]`
+    Image,
+    /// `[batch, tokens, width]`
+    Text,
+}
+
+impl Fused {
+    /// A part of it, in the shape that [`Part`] says.
+    pub fn part(&self, part: Part) -> Tensor<3> {
+        match part {
+            Part::Class => self.class.clone().unsqueeze_dim(1),
+            Part::Image => self.image.clone(),
+            Part::Text => self.text.clone(),
+        }
+    }
+}
+
 /// The upper layers of a uni-modal encoder, the lowest first: as many as the fusion encoder reads.
 #[derive(Debug, Clone)]
 pub struct Levels {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use weft_nn::init::{linear, normal};
 use weft_nn::{AttentionMask, ConfigError, Linear, TransformerConfig, TransformerStack};
 
-use crate::fused::{Fused, Levels};
+use crate::fused::{Fused, Levels, Part};
 
 /// What the fused class token starts from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -73,6 +73,24 @@ impl JointFusion {
     pub fn forward(&self, image: &Levels, text: &Levels, padding: &AttentionMask) -> Fused {
         let (x, padding, patches) = self.join(image, text, padding);
         split(self.stack.forward(x, Some(&padding)), patches)
+    }
+
+    /// One part of what [`forward`](Self::forward) gives: the last layer computes no other.
+    pub fn forward_part(
+        &self,
+        image: &Levels,
+        text: &Levels,
+        padding: &AttentionMask,
+        part: Part,
+    ) -> Tensor<3> {
+        let (x, padding, patches) = self.join(image, text, padding);
+        let [_, positions, _] = x.dims();
+        let rows = match part {
+            Part::Class => 0..1,
+            Part::Image => 1..1 + patches,
+            Part::Text => 1 + patches..positions,
+        };
+        self.stack.forward_rows(x, Some(&padding), rows)
     }
 
     /// As [`forward`](Self::forward), with the attention weights of each layer from words to

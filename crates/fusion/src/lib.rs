@@ -26,7 +26,7 @@ pub use bridge::Bridge;
 pub use co_attention::{CoAttentionConfig, CoAttentionFusion, LayerReadings, Streams};
 pub use config::{FusionConfig, FusionKind};
 pub use connection::{ConnectionConfig, ConnectionKind, Direction, Granularity, Sources};
-pub use fused::{Fused, Levels};
+pub use fused::{Fused, Levels, Part};
 pub use gate::CrossLayerGate;
 pub use joint::{ClassToken, JointFusion, JointFusionConfig};
 pub use level_concat::LevelConcat;

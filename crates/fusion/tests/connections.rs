@@ -11,7 +11,7 @@ use weft_fusion::attend::{Attend, Crossing, Watch};
 use weft_fusion::manager::Other;
 use weft_fusion::{
     CoAttentionConfig, CoAttentionFusion, ConnectionConfig, ConnectionKind, CrossLayerGate,
-    Direction, Fused, Granularity, LevelConcat, LevelSum, Levels, Manager, Sources,
+    Direction, Fused, Granularity, LevelConcat, LevelSum, Levels, Manager, Part, Sources,
 };
 use weft_nn::init::seeded;
 use weft_nn::{
@@ -380,6 +380,14 @@ fn every_connection_fuses_and_tells_of_itself() {
         assert!(same < 1e-5, "{kind:?}: {same}");
         assert_eq!(weights.len(), 2);
         assert_eq!(weights[0].dims(), [2, 2, TOKENS, KEYS]);
+
+        for part in [Part::Class, Part::Image, Part::Text] {
+            let found = fusion.fuse_part(&image, &text, &padding, part);
+            let expected = fused.part(part);
+            assert_eq!(found.dims(), expected.dims(), "{part:?}");
+            let difference = (found - expected).abs().max().into_scalar::<f32>();
+            assert!(difference < 1e-5, "{connection:?}, {part:?}: {difference}");
+        }
 
         let score = |fused: Fused| fused.class.narrow(1, 0, 1).reshape([2]);
         let cam = fusion.grad_cam(&image, &text, &padding, 1, score);

@@ -1,7 +1,7 @@
 //! The joint fusion encoder.
 
 use burn::tensor::{Bool, Device, Distribution, Tensor, TensorData};
-use weft_fusion::{ClassToken, Fused, JointFusion, JointFusionConfig, Levels};
+use weft_fusion::{ClassToken, Fused, JointFusion, JointFusionConfig, Levels, Part};
 use weft_nn::init::seeded;
 use weft_nn::{AttentionMask, NormPosition, TransformerConfig};
 
@@ -46,6 +46,27 @@ fn only_what_the_widths_need_is_projected() {
     let fusion = fusion();
     assert!(fusion.image_projection.is_some());
     assert!(fusion.text_projection.is_none());
+}
+
+#[test]
+fn a_part_is_that_of_the_whole() {
+    let (image, text) = (levels(random([2, 6, 6])), levels(random([2, 4, 8])));
+    let padding = padding(&[[0, 0, 0, 1], [0; 4]]);
+    for norm in [NormPosition::Pre, NormPosition::Post] {
+        for depth in [1, 3] {
+            let transformer = TransformerConfig::new(8, depth, 2, norm);
+            let config = JointFusionConfig { class_token: ClassToken::Image, transformer };
+            let fusion = seeded(config.init(6, 8, &Device::flex()), 1, 0.3);
+            let whole = fusion.forward(&image, &text, &padding);
+            for part in [Part::Class, Part::Image, Part::Text] {
+                let found = fusion.forward_part(&image, &text, &padding, part);
+                let expected = whole.part(part);
+                assert_eq!(found.dims(), expected.dims(), "{part:?}");
+                let difference = (found - expected).abs().max().into_scalar::<f32>();
+                assert!(difference < 1e-5, "{norm:?}, {depth} blocks, {part:?}: {difference}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Int, Tensor};
-use weft_fusion::{CoAttentionFusion, Fused, JointFusion, LayerReadings, Levels};
+use weft_fusion::{CoAttentionFusion, Fused, JointFusion, LayerReadings, Levels, Part};
 use weft_kernels::l2_normalize;
 use weft_nn::{AttentionMask, Linear, first_token};
 use weft_text::TextEncoder;
@@ -83,6 +83,20 @@ impl Backbone {
         match self.kind() {
             Fusion::Joint(fusion) => fusion.forward(images, texts, padding),
             Fusion::CoAttention(fusion) => fusion.fuse(images, texts, padding),
+        }
+    }
+
+    /// One part of what [`fuse`](Self::fuse) gives, without the rest.
+    pub fn fuse_part(
+        &self,
+        images: &Levels,
+        texts: &Levels,
+        padding: &AttentionMask,
+        part: Part,
+    ) -> Tensor<3> {
+        match self.kind() {
+            Fusion::Joint(fusion) => fusion.forward_part(images, texts, padding, part),
+            Fusion::CoAttention(fusion) => fusion.fuse_part(images, texts, padding, part),
         }
     }
 

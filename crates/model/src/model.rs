@@ -2,7 +2,8 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use weft_fusion::Fused;
+use weft_fusion::Part;
+use weft_nn::first_token;
 
 use crate::backbone::Backbone;
 use crate::heads::Heads;
@@ -44,21 +45,27 @@ impl Model {
         self.heads.itm.forward(class)
     }
 
+    /// What of the fused pair the head of the model's task reads.
+    pub fn task_part(&self) -> Part {
+        if self.heads.region.is_some() { Part::Image } else { Part::Class }
+    }
+
     /// What the head of the model's task says of a text with each of its pictures: logits, or what
     /// [`RegionHead`](crate::RegionHead) finds.
     ///
     /// # Shapes
     ///
+    /// - `pictures`: of each the [`task_part`](Self::task_part) of its pair with the text
     /// - output: `[batch, outputs]`
     ///
     /// # Panics
     ///
     /// Where the model has no task.
-    pub fn task_output(&self, pictures: Vec<Fused>) -> Tensor<2> {
+    pub fn task_output(&self, pictures: Vec<Tensor<3>>) -> Tensor<2> {
         if let (Some(head), [picture]) = (&self.heads.region, &pictures[..]) {
-            return head.forward(picture.image.clone());
+            return head.forward(picture.clone());
         }
-        let classes = pictures.into_iter().map(|picture| picture.class).collect();
+        let classes = pictures.into_iter().map(first_token).collect();
         let head = self.heads.task.as_ref().expect("a model that is fine-tuned has a task head");
         head.forward(classes)
     }

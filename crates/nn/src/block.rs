@@ -1,5 +1,7 @@
 //! The transformer block.
 
+use std::ops::Range;
+
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor};
@@ -104,6 +106,23 @@ impl TransformerBlock {
         self.feed(self.attend(x, mask))
     }
 
+    /// As [`advance`](Self::advance), for the tokens `rows` alone: all are attended to, but what the
+    /// others become is not computed.
+    pub(crate) fn advance_rows(
+        &self,
+        x: Residual,
+        mask: Option<&AttentionMask>,
+        rows: &Range<usize>,
+    ) -> Residual {
+        let mask = mask.map(|mask| mask.queries(rows));
+        let narrow = |x: Tensor<3>| x.narrow(1, rows.start, rows.len());
+        let (norm, scale) = (&self.attention_norm, &self.attention_scale);
+        let x = self.residual(x, norm, scale, Some(rows), |x| {
+            self.attention.forward(narrow(x.clone()), x, mask.as_ref())
+        });
+        self.feed(x)
+    }
+
     /// As [`forward`](Self::forward), attending to `memory` behind self-attention.
     ///
     /// # Panics
@@ -115,14 +134,15 @@ impl TransformerBlock {
         mask: Option<&AttentionMask>,
         memory: &Memory,
     ) -> Tensor<3> {
-        self.forward_crossing(x, mask, |cross, x| {
+        self.forward_crossing(x, mask, None, |cross, x| {
             cross.forward(x, memory.tokens.clone(), memory.mask.as_ref())
         })
     }
 
     /// As [`forward`](Self::forward), with a cross-attention of the caller's making behind
     /// self-attention: `branch` is given the block's own and the tokens, and its output is added to
-    /// them.
+    /// them. With `rows`, the feed-forward network is computed for these tokens alone, and they are the
+    /// output.
     ///
     /// # Panics
     ///
@@ -131,12 +151,17 @@ impl TransformerBlock {
         &self,
         x: Tensor<3>,
         mask: Option<&AttentionMask>,
+        rows: Option<&Range<usize>>,
         branch: impl FnOnce(&MultiHeadAttention, Tensor<3>) -> Tensor<3>,
     ) -> Tensor<3> {
         let cross = self.cross_attention.as_ref().expect("a block with cross-attention");
-        let x = self.residual(self.attend(x.into(), mask), &cross.norm, &None, |x| {
+        let x = self.residual(self.attend(x.into(), mask), &cross.norm, &None, None, |x| {
             branch(&cross.attention, x)
         });
+        let x = match rows {
+            Some(rows) => x.rows(rows),
+            None => x,
+        };
         self.feed(x).sum()
     }
 
@@ -149,7 +174,7 @@ impl TransformerBlock {
         probe: Option<Tensor<4>>,
     ) -> (Tensor<3>, Tensor<4>) {
         let mut weights = None;
-        let x = self.residual(x.into(), &self.attention_norm, &self.attention_scale, |x| {
+        let x = self.residual(x.into(), &self.attention_norm, &self.attention_scale, None, |x| {
             let (attended, found) = self.attention.forward_with_weights(x.clone(), x, mask, probe);
             weights = Some(found);
             attended
@@ -158,23 +183,25 @@ impl TransformerBlock {
     }
 
     fn attend(&self, x: Residual, mask: Option<&AttentionMask>) -> Residual {
-        self.residual(x, &self.attention_norm, &self.attention_scale, |x| {
+        self.residual(x, &self.attention_norm, &self.attention_scale, None, |x| {
             self.attention.forward(x.clone(), x, mask)
         })
     }
 
     fn feed(&self, x: Residual) -> Residual {
-        self.residual(x, &self.feed_forward_norm, &self.feed_forward_scale, |x| {
+        self.residual(x, &self.feed_forward_norm, &self.feed_forward_scale, None, |x| {
             self.feed_forward.forward(x)
         })
     }
 
-    /// `x + scale branch(norm(x))`, or `norm(x + scale branch(x))`.
+    /// `x + scale branch(norm(x))`, or `norm(x + scale branch(x))`; with `rows`, the branch is of these
+    /// tokens alone, and so is the output.
     fn residual(
         &self,
         x: Residual,
         norm: &LayerNorm,
         scale: &Option<LayerScale>,
+        rows: Option<&Range<usize>>,
         branch: impl FnOnce(Tensor<3>) -> Tensor<3>,
     ) -> Residual {
         let branch = |x| {
@@ -185,14 +212,19 @@ impl TransformerBlock {
             };
             self.drop_path.forward(output)
         };
+        let kept = |x: Residual| match rows {
+            Some(rows) => x.rows(rows),
+            None => x,
+        };
         match self.position {
             NormPosition::Pre => {
                 let (x, normed) = x.normed(norm);
-                x.plus(branch(normed))
+                kept(x).plus(branch(normed))
             }
             NormPosition::Post => {
                 let x = x.sum();
-                let (_, normed) = Residual::new(x.clone()).plus(branch(x)).normed(norm);
+                let own = kept(Residual::new(x.clone()));
+                let (_, normed) = own.plus(branch(x)).normed(norm);
                 normed.into()
             }
         }

@@ -1,5 +1,7 @@
 //! Which keys attention must not see.
 
+use std::ops::Range;
+
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 /// Added to the score of a hidden key. It swallows any score: the key's weight is exactly zero after
@@ -50,6 +52,15 @@ impl AttentionMask {
     /// The keys of this mask and then those of `other`, of the same batch and queries.
     pub fn before(&self, other: &Self) -> Self {
         Self { bias: Tensor::cat(vec![self.bias.clone(), other.bias.clone()], 3) }
+    }
+
+    /// The mask of the queries `rows` alone.
+    pub fn queries(&self, rows: &Range<usize>) -> Self {
+        let [_, _, queries, _] = self.bias.dims();
+        match queries {
+            1 => self.clone(),
+            _ => Self { bias: self.bias.clone().narrow(2, rows.start, rows.len()) },
+        }
     }
 
     /// The mask of the examples `rows`.

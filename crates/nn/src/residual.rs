@@ -1,5 +1,7 @@
 //! The residual stream.
 
+use std::ops::Range;
+
 use burn::tensor::Tensor;
 
 use crate::layer_norm::LayerNorm;
@@ -29,6 +31,12 @@ impl Residual {
             Some(branch) => self.x + branch,
             None => self.x,
         }
+    }
+
+    /// The same for the tokens `rows` alone.
+    pub fn rows(self, rows: &Range<usize>) -> Self {
+        let narrow = |x: Tensor<3>| x.narrow(1, rows.start, rows.len());
+        Self { x: narrow(self.x), branch: self.branch.map(narrow) }
     }
 
     /// What has been added up, as it is and normalised.

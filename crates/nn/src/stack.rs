@@ -1,5 +1,7 @@
 //! A stack of transformer blocks.
 
+use std::ops::Range;
+
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
@@ -35,6 +37,29 @@ impl TransformerStack {
         self.levels(x, mask, 1).pop().expect("one level was asked for")
     }
 
+    /// The tokens `rows` of [`forward`](Self::forward)'s output: the last block computes no others.
+    ///
+    /// # Shapes
+    ///
+    /// - input: `[batch, tokens, width]`
+    /// - output: `[batch, rows, width]`
+    pub fn forward_rows(
+        &self,
+        x: Tensor<3>,
+        mask: Option<&AttentionMask>,
+        rows: Range<usize>,
+    ) -> Tensor<3> {
+        let x = Residual::from(x);
+        let x = match self.blocks.split_last() {
+            Some((last, below)) => {
+                let x = below.iter().fold(x, |x, block| block.advance(x, mask));
+                last.advance_rows(x, mask, &rows)
+            }
+            None => x.rows(&rows),
+        };
+        self.end(x)
+    }
+
     /// What comes out of the last `count` blocks, the lowest first, each through the stack's norm where
     /// it has one (as BridgeTower reads CLIP); the last one is [`forward`](Self::forward)'s.
     ///
@@ -58,10 +83,7 @@ impl TransformerStack {
                 x = state.into();
             }
         }
-        levels.push(match &self.norm {
-            Some(norm) => x.normed(norm).1,
-            None => x.sum(),
-        });
+        levels.push(self.end(x));
         levels
     }
 
@@ -128,11 +150,16 @@ impl TransformerStack {
         (self.finish(x), weights)
     }
 
+    /// What comes out of the last block, through the stack's norm where it has one.
+    fn end(&self, x: Residual) -> Tensor<3> {
+        match &self.norm {
+            Some(norm) => x.normed(norm).1,
+            None => x.sum(),
+        }
+    }
+
     /// The stack's own norm, where it has one.
     pub fn finish(&self, x: Tensor<3>) -> Tensor<3> {
-        match &self.norm {
-            Some(norm) => norm.forward(x),
-            None => x,
-        }
+        self.end(x.into())
     }
 }

@@ -6,7 +6,7 @@ use weft_kernels::cross_entropy;
 
 use crate::negatives::Hardness;
 use crate::objective::{Loss, Objective, unit_weight};
-use crate::views::{ImageView, TextView, Views};
+use crate::views::Views;
 
 /// The `[objectives.itm]` table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,9 +59,8 @@ impl Objective for Itm {
 
     fn compute(&self, views: &mut Views) -> Loss {
         let model = views.model();
-        let positives = model.match_logits(views.fused(ImageView::Clean, TextView::Clean).class);
-        let negatives =
-            model.match_logits(views.negatives(self.0.negatives, self.0.per_pair).class);
+        let positives = model.match_logits(views.fused_class());
+        let negatives = model.match_logits(views.negatives(self.0.negatives, self.0.per_pair));
         let (inner_positives, inner_negatives) =
             (positives.clone().inner(), negatives.clone().inner());
         let truth = labels(&inner_positives, &inner_negatives);

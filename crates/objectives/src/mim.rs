@@ -8,7 +8,7 @@ use weft_vision::VitConfig;
 
 use crate::objective::{Loss, Objective, unit_weight};
 use crate::target::{Target, rows, scaled, yes};
-use crate::views::{ImageView, TextView, Views};
+use crate::views::Views;
 
 /// What is predicted of a hidden patch (MAMO, Table 9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -127,7 +127,7 @@ impl Mim {
 /// What the head makes of the masked patches, `[masked patches, output]`.
 fn prediction(views: &mut Views) -> Tensor<2> {
     let heads = &views.model().heads;
-    let image = heads.mim_patches(views.fused(ImageView::Masked, TextView::Clean).image);
+    let image = heads.mim_patches(views.fused_patches());
     heads.mim_prediction(rows(image, views.batch().masked_patches.clone()))
 }
 

@@ -6,7 +6,7 @@ use weft_kernels::{LinearCrossEntropy, cross_entropy};
 
 use crate::objective::{Loss, Objective, unit_weight};
 use crate::target::rows;
-use crate::views::{ImageView, TextView, Views};
+use crate::views::Views;
 
 /// The `[objectives.mlm]` table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,7 +43,7 @@ impl Objective for Mlm {
 
     fn compute(&self, views: &mut Views) -> Loss {
         let (model, batch) = (views.model(), views.batch());
-        let text = views.fused(ImageView::Clean, TextView::Masked).text;
+        let text = views.fused_words();
         let masked = rows(text, batch.masked_rows.clone());
         let words_alone = model.heads.mlm.vocab_size();
         let embeddings = first_rows(model.backbone.text.embeddings.word.weight.val(), words_alone);

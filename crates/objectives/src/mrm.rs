@@ -6,7 +6,7 @@ use weft_kernels::mean;
 
 use crate::objective::{Loss, Objective, unit_weight};
 use crate::target::{Target, rows, yes};
-use crate::views::{ImageView, TextView, Views};
+use crate::views::Views;
 
 /// The `[objectives.mrm]` table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,8 +63,8 @@ impl Objective for Mrm {
         let standardized = self.0.standardize_target;
         let image_target = Target::new(rows(target.image, patches.clone()), standardized);
         let text_target = Target::new(rows(target.text, tokens.clone()), standardized);
-        let image = views.fused(ImageView::Masked, TextView::Clean).image;
-        let text = views.fused(ImageView::Clean, TextView::Masked).text;
+        let image = views.fused_patches();
+        let text = views.fused_words();
         Loss {
             name: self.name(),
             figures: vec![

@@ -3,6 +3,8 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
+use weft_fusion::Part;
+
 use crate::entailment::{Entailment, EntailmentConfig};
 use crate::filip::{Filip, FilipConfig};
 use crate::grounding::{Grounding, GroundingConfig};
@@ -82,6 +84,27 @@ impl Objectives {
         self.mlm.is_some() || self.mrm.is_some()
     }
 
+    /// What of the clean matching pairs they read.
+    fn parts_of_pairs(&self) -> Vec<Part> {
+        let of_class = [
+            self.itm.is_some(),
+            self.vqa.is_some(),
+            self.nlvr2.is_some(),
+            self.entailment.is_some(),
+        ];
+        let wanted = [
+            (Part::Class, of_class.contains(&true)),
+            (Part::Image, self.grounding.is_some() || self.wpg.is_some()),
+            (Part::Text, self.wpg.is_some()),
+        ];
+        wanted.into_iter().filter(|(_, wanted)| *wanted).map(|(part, _)| part).collect()
+    }
+
+    /// Whether they read more than one part of the clean matching pairs.
+    pub fn ask_for_whole_pairs(&self) -> bool {
+        self.parts_of_pairs().len() > 1
+    }
+
     /// The passes that a step makes for all of them, each once: what
     /// [`Views::passes`](crate::Views::passes) tells afterwards, in another order. `pictures` is how
     /// many a task's text is about, `tags` whether pictures have tags.
@@ -96,16 +119,23 @@ impl Objectives {
             }
         };
         let pair = [Pass::Image(I::Clean), Pass::Text(T::Clean)];
-        let fused = Pass::Fused(I::Clean, T::Clean);
-        let masked_image =
-            [Pass::Image(I::Masked), Pass::Text(T::Clean), Pass::Fused(I::Masked, T::Clean)];
-        let masked_text =
-            [Pass::Image(I::Clean), Pass::Text(T::Masked), Pass::Fused(I::Clean, T::Masked)];
+        let masked_image = [
+            Pass::Image(I::Masked),
+            Pass::Text(T::Clean),
+            Pass::Fused(I::Masked, T::Clean, Some(Part::Image)),
+        ];
+        let masked_text = [
+            Pass::Image(I::Clean),
+            Pass::Text(T::Masked),
+            Pass::Fused(I::Clean, T::Masked, Some(Part::Text)),
+        ];
         let momentum = [Pass::MomentumImage, Pass::MomentumText, Pass::MomentumFused];
         let task = !self.tasks().is_empty();
         add(self.itc.is_some() || self.filip.is_some() || self.itm.is_some() || task, &pair);
         add(self.wpg.is_some(), &pair);
-        add(self.itm.is_some() || self.wpg.is_some() || task, &[fused]);
+        let parts = self.parts_of_pairs();
+        let part = if self.ask_for_whole_pairs() { None } else { parts.first().copied() };
+        add(!parts.is_empty(), &[Pass::Fused(I::Clean, T::Clean, part)]);
         if let Some(itm) = &self.itm {
             add(true, &[Pass::Negatives(itm.per_pair)]);
         }

@@ -1,14 +1,17 @@
 //! What one step has computed: each encoder or fusion pass at most once, when it is first asked for.
 
+use std::collections::HashMap;
+
 use burn::tensor::{Device, Tensor};
-use weft_fusion::{Fused, Levels};
+use weft_fusion::{Fused, Levels, Part};
 use weft_model::{Backbone, Model};
-use weft_nn::AttentionMask;
 use weft_nn::index::indices;
+use weft_nn::{AttentionMask, first_token};
 
 use crate::batch::PairBatch;
 use crate::code_lookup::CodeLookup;
 use crate::negatives::{Hardness, Negatives};
+use crate::objective::Objectives;
 
 /// How a picture enters the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -29,8 +32,9 @@ pub enum TextView {
 pub enum Pass {
     Image(ImageView),
     Text(TextView),
-    Fused(ImageView, TextView),
-    /// So many wrong pairs for each right one.
+    /// With the part of the pair that the last layer computes; nothing where it computes all.
+    Fused(ImageView, TextView, Option<Part>),
+    /// So many wrong pairs for each right one, their classes alone.
     Negatives(usize),
     /// The second pictures of captions about two.
     OtherImage,
@@ -60,10 +64,13 @@ pub struct Views<'a> {
     images: [Option<Levels>; 2],
     tags: Option<Tensor<3>>,
     texts: [Option<Levels>; 2],
-    fused: [[Option<Fused>; 2]; 2],
+    /// Whether the clean pairs are asked for more than one part.
+    whole: bool,
+    fused: Option<Fused>,
+    fused_parts: HashMap<Pass, Tensor<3>>,
     embeddings: Option<Embeddings>,
     similarity: Option<Tensor<2>>,
-    negatives: Option<Fused>,
+    negatives: Option<Tensor<2>>,
     momentum_image: Option<Levels>,
     momentum_text: Option<Levels>,
     momentum_fused: Option<Fused>,
@@ -88,7 +95,9 @@ impl<'a> Views<'a> {
             images: [None, None],
             tags: None,
             texts: [None, None],
-            fused: [[None, None], [None, None]],
+            whole: false,
+            fused: None,
+            fused_parts: HashMap::new(),
             embeddings: None,
             similarity: None,
             negatives: None,
@@ -103,6 +112,12 @@ impl<'a> Views<'a> {
     /// The same with the codebook of patches that the run has, if it has one.
     pub fn with_codebook(self, codebook: Option<&'a CodeLookup>) -> Self {
         Self { codebook, ..self }
+    }
+
+    /// The same for a step of all of `objectives`: where they ask for more than one part of the clean
+    /// pairs, the first that does has the whole pairs computed.
+    pub fn for_objectives(self, objectives: &Objectives) -> Self {
+        Self { whole: objectives.ask_for_whole_pairs(), ..self }
     }
 
     pub fn model(&self) -> &'a Model {
@@ -222,15 +237,48 @@ impl<'a> Views<'a> {
         self.texts[view as usize].insert(text).clone()
     }
 
-    /// The fusion encoder's output for the matching pairs.
-    pub fn fused(&mut self, image: ImageView, text: TextView) -> Fused {
-        if let Some(fused) = &self.fused[image as usize][text as usize] {
+    /// The fusion encoder's output for the clean matching pairs, whole.
+    pub fn fused(&mut self) -> Fused {
+        if let Some(fused) = &self.fused {
             return fused.clone();
         }
+        let (image, text) = (ImageView::Clean, TextView::Clean);
         let (images, texts) = (self.image_levels(image), self.text_levels(text));
-        self.passes.push(Pass::Fused(image, text));
+        self.passes.push(Pass::Fused(image, text, None));
         let fused = self.model.backbone.fuse(&images, &texts, &self.batch.padding);
-        self.fused[image as usize][text as usize].insert(fused).clone()
+        self.fused.insert(fused).clone()
+    }
+
+    /// The classes of the clean matching pairs, `[batch, class_width]`.
+    pub fn fused_class(&mut self) -> Tensor<2> {
+        first_token(self.fused_part(ImageView::Clean, TextView::Clean, Part::Class))
+    }
+
+    /// The fused patches of masked pictures with their clean captions, `[batch, patches, width]`.
+    pub fn fused_patches(&mut self) -> Tensor<3> {
+        self.fused_part(ImageView::Masked, TextView::Clean, Part::Image)
+    }
+
+    /// The fused words of masked captions with their clean pictures, `[batch, tokens, width]`.
+    pub fn fused_words(&mut self) -> Tensor<3> {
+        self.fused_part(ImageView::Clean, TextView::Masked, Part::Text)
+    }
+
+    fn fused_part(&mut self, image: ImageView, text: TextView, part: Part) -> Tensor<3> {
+        let clean = (image, text) == (ImageView::Clean, TextView::Clean);
+        if clean && (self.whole || self.fused.is_some()) {
+            return self.fused().part(part);
+        }
+        let pass = Pass::Fused(image, text, Some(part));
+        if let Some(found) = self.fused_parts.get(&pass) {
+            return found.clone();
+        }
+        let (images, texts) = (self.image_levels(image), self.text_levels(text));
+        self.passes.push(pass);
+        let backbone = &self.model.backbone;
+        let found = backbone.fuse_part(&images, &texts, &self.batch.padding, part);
+        self.fused_parts.insert(pass, found.clone());
+        found
     }
 
     /// What the head of the model's task says of each clean caption with its picture or pictures,
@@ -239,13 +287,15 @@ impl<'a> Views<'a> {
         if let Some(output) = &self.task_output {
             return output.clone();
         }
-        let mut pictures = vec![self.fused(ImageView::Clean, TextView::Clean)];
+        let part = self.model.task_part();
+        let mut pictures = vec![self.fused_part(ImageView::Clean, TextView::Clean, part)];
         if let Some(others) = &self.batch.others {
             self.passes.push(Pass::OtherImage);
             let others = self.model.backbone.encode_images(others.clone(), None);
             let text = self.text_levels(TextView::Clean);
             self.passes.push(Pass::FusedOther);
-            pictures.push(self.model.backbone.fuse(&others, &text, &self.batch.padding));
+            let backbone = &self.model.backbone;
+            pictures.push(backbone.fuse_part(&others, &text, &self.batch.padding, part));
         }
         self.task_output.insert(self.model.task_output(pictures)).clone()
     }
@@ -273,8 +323,8 @@ impl<'a> Views<'a> {
         self.similarity.insert(similarity).clone()
     }
 
-    /// The fusion encoder's output for wrong pairs: see [`Negatives`].
-    pub fn negatives(&mut self, hardness: Hardness, per_pair: usize) -> Fused {
+    /// The classes of wrong pairs, `[pairs, class_width]`: see [`Negatives`].
+    pub fn negatives(&mut self, hardness: Hardness, per_pair: usize) -> Tensor<2> {
         if let Some(negatives) = &self.negatives {
             return negatives.clone();
         }
@@ -286,19 +336,19 @@ impl<'a> Views<'a> {
         let drawn = Negatives::draw(hardness, &similarity, caption_of, seed);
         let pairs = drawn.pairs(per_pair, self.seed("which of the two"));
         self.passes.push(Pass::Negatives(per_pair));
-        let fused = self.fuse_pairs(pairs);
-        self.negatives.insert(fused).clone()
+        let classes = self.classes_of(pairs);
+        self.negatives.insert(classes).clone()
     }
 
-    /// The fusion encoder's output for clean (picture, caption) pairs, by their numbers.
-    fn fuse_pairs(&mut self, pairs: Vec<(usize, usize)>) -> Fused {
+    /// The classes of clean (picture, caption) pairs, by their numbers.
+    fn classes_of(&mut self, pairs: Vec<(usize, usize)>) -> Tensor<2> {
         let device = self.device();
         let image = indices(pairs.iter().map(|pair| pair.0), &device);
         let text = indices(pairs.iter().map(|pair| pair.1), &device);
         let images = self.image_levels(ImageView::Clean).select(&image);
         let texts = self.text_levels(TextView::Clean).select(&text);
         let padding = AttentionMask::from_bias(self.batch.padding.bias().select(0, text));
-        self.model.backbone.fuse(&images, &texts, &padding)
+        first_token(self.model.backbone.fuse_part(&images, &texts, &padding, Part::Class))
     }
 
     /// The momentum image encoder's output for the clean pictures, off the tape.

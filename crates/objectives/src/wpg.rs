@@ -9,7 +9,7 @@ use weft_nn::index::indices;
 
 use crate::objective::{Loss, Objective, unit_weight};
 use crate::target::rows;
-use crate::views::{ImageView, TextView, Views};
+use crate::views::{ImageView, Views};
 
 /// The `[objectives.wpg]` table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -99,7 +99,7 @@ impl Objective for Wpg {
         }
         let mut lots = Lots::new(views.seed("wpg"), views.batch().len());
         let others = lots.others();
-        let fused = views.fused(ImageView::Clean, TextView::Clean);
+        let fused = views.fused();
         let [batch, regions, _] = fused.image.dims();
         // The first of the encoder's tokens is no region.
         let hidden = views

@@ -5,7 +5,7 @@ mod common;
 use burn::tensor::{Device, Tensor};
 use weft_objectives::itc::{Itc, itc_loss};
 use weft_objectives::mlm::{Mlm, mlm_loss};
-use weft_objectives::{ImageView, Loss, Objective, TextView, Views};
+use weft_objectives::{Loss, Objective, Views};
 use weft_vision::MaskMode;
 
 fn scalar(x: Tensor<1>) -> f32 {
@@ -45,7 +45,7 @@ fn mlm() {
     let batch = common::batch(&device);
     let mut views = Views::new(&model, &twin, &batch, 0);
     let loss = Mlm(toml::from_str("").unwrap()).compute(&mut views);
-    let text = views.fused(ImageView::Clean, TextView::Masked).text;
+    let text = views.fused_words();
     let [items, tokens, width] = text.dims();
     let masked = text.reshape([items * tokens, width]).select(0, batch.masked_rows.clone());
     let embeddings = model.backbone.text.embeddings.word.weight.val();

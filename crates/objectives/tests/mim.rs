@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use common::{BATCH, CODES, IMAGE_MASK, PATCH, SIZE};
 use proptest::prelude::*;
 use weft_objectives::mim::{Mim, MimConfig};
-use weft_objectives::{CodeLookup, ImageView, Loss, Objective, PairBatch, TextView, Views};
+use weft_objectives::{CodeLookup, Loss, Objective, PairBatch, Views};
 use weft_vision::MaskMode;
 
 /// Six digits: f32 sums of at most a few hundred terms.
@@ -68,7 +68,7 @@ fn computed(mim: &str, change: impl Fn(PairBatch) -> PairBatch) -> (Loss, Vec<Ve
     let config: MimConfig = toml::from_str(mim).unwrap();
     let mut views = Views::new(&model, &twin, &batch, 0).with_codebook(Some(&codebook));
     let loss = Mim(config).compute(&mut views);
-    let image = views.fused(ImageView::Masked, TextView::Clean).image;
+    let image = views.fused_patches();
     let image = model.heads.mim_patches(image);
     let [_, patches, width] = image.dims();
     let rows = image.reshape([BATCH * patches, width]).select(0, batch.masked_patches.clone());

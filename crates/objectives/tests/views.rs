@@ -3,6 +3,7 @@
 mod common;
 
 use burn::tensor::Device;
+use weft_fusion::Part;
 use weft_model::{Backbone, Model};
 use weft_objectives::{ImageView, Objectives, PairBatch, Pass, TextView, Views};
 use weft_vision::MaskMode;
@@ -14,8 +15,9 @@ fn passes(toml: &str) -> Vec<Pass> {
 
 fn passes_of(toml: &str, (model, twin): (Model, Backbone), batch: PairBatch) -> Vec<Pass> {
     let codebook = common::codebook(&batch.images.device());
-    let mut views = Views::new(&model, &twin, &batch, 0).with_codebook(Some(&codebook));
     let objectives: Objectives = toml::from_str(toml).unwrap();
+    let views = Views::new(&model, &twin, &batch, 0).with_codebook(Some(&codebook));
+    let mut views = views.for_objectives(&objectives);
     for objective in objectives.build() {
         objective.compute(&mut views);
     }
@@ -33,9 +35,9 @@ fn mamo_makes_each_of_its_passes_once() {
         Pass::Image(I::Masked),
         Pass::Text(T::Clean),
         Pass::Text(T::Masked),
-        Pass::Fused(I::Clean, T::Clean),
-        Pass::Fused(I::Masked, T::Clean),
-        Pass::Fused(I::Clean, T::Masked),
+        Pass::Fused(I::Clean, T::Clean, Some(Part::Class)),
+        Pass::Fused(I::Masked, T::Clean, Some(Part::Image)),
+        Pass::Fused(I::Clean, T::Masked, Some(Part::Text)),
         Pass::Negatives(2),
         Pass::MomentumImage,
         Pass::MomentumText,
@@ -55,7 +57,11 @@ fn an_objective_alone_makes_only_what_it_needs() {
     assert_eq!(passes("[itc]\n[filip]"), [Pass::Image(I::Clean), Pass::Text(T::Clean)]);
     assert_eq!(
         passes("[mlm]"),
-        [Pass::Image(I::Clean), Pass::Text(T::Masked), Pass::Fused(I::Clean, T::Masked)]
+        [
+            Pass::Image(I::Clean),
+            Pass::Text(T::Masked),
+            Pass::Fused(I::Clean, T::Masked, Some(Part::Text))
+        ]
     );
     assert_eq!(
         passes("[mim]"),
@@ -63,7 +69,7 @@ fn an_objective_alone_makes_only_what_it_needs() {
             Pass::MomentumImage,
             Pass::Image(I::Masked),
             Pass::Text(T::Clean),
-            Pass::Fused(I::Masked, T::Clean)
+            Pass::Fused(I::Masked, T::Clean, Some(Part::Image))
         ]
     );
 }
@@ -73,7 +79,8 @@ fn an_objective_alone_makes_only_what_it_needs() {
 fn pixels_and_tokens_need_no_momentum_pass() {
     use ImageView as I;
     use TextView as T;
-    let expected = [Pass::Image(I::Masked), Pass::Text(T::Clean), Pass::Fused(I::Masked, T::Clean)];
+    let fused = Pass::Fused(I::Masked, T::Clean, Some(Part::Image));
+    let expected = [Pass::Image(I::Masked), Pass::Text(T::Clean), fused];
     for mim in ["target = \"pixels\"", "target = \"tokens\"\ncodes = 6"] {
         let device = Device::flex();
         let models = common::mim_models(mim, MaskMode::Drop, &device);
@@ -89,7 +96,8 @@ fn a_task_encodes_each_picture_and_the_text_once() {
     use ImageView as I;
     use TextView as T;
     let device = Device::flex();
-    let pair = [Pass::Image(I::Clean), Pass::Text(T::Clean), Pass::Fused(I::Clean, T::Clean)];
+    let fused = Pass::Fused(I::Clean, T::Clean, Some(Part::Class));
+    let pair = [Pass::Image(I::Clean), Pass::Text(T::Clean), fused];
     let [one, two] = [1, 2].map(|pictures| {
         let models = common::task_models(pictures, &device);
         passes_of("[itc]\n[vqa]\n", models, common::task_batch(pictures, &device))

@@ -1,7 +1,7 @@
 //! Grids of recipes: which variants of a recipe are compared, and by what.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
@@ -17,8 +17,9 @@ const BUILT_IN: [(&str, &str); 4] = [
     ("unimo3-connections", include_str!("../recipes/ablations/unimo3-connections.toml")),
 ];
 
-/// The folder of what variants start from.
+/// The folder of what variants start from, and beside the grids of what several share.
 pub const START: &str = "start";
+pub const STARTS: &str = "starts";
 
 /// Variants of a recipe, each run with the same seeds.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -53,6 +54,9 @@ pub struct Ablation {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Start {
+    /// Grids beside one another whose starts have the same name share its runs; without one, the start is
+    /// this grid's alone.
+    pub name: Option<String>,
     /// What is trained.
     pub recipe: String,
     /// Keys that it sets.
@@ -68,6 +72,9 @@ pub struct Start {
 #[serde(deny_unknown_fields)]
 pub struct Variant {
     pub name: String,
+    /// Where its runs are if another grid has the same: `grid/variant`, as folders. Whichever grid comes first
+    /// makes them.
+    pub run: Option<String>,
     /// Keys of the recipe, as in `model.fusion.transformer.depth=2`.
     pub set: Vec<String>,
 }
@@ -128,6 +135,23 @@ impl Ablation {
         splits.into_iter().cloned().collect()
     }
 
+    /// Where what the variants start from lies, with the grid itself in `out`.
+    pub fn start_folder(&self, out: &Path) -> Option<PathBuf> {
+        let start = self.start.as_ref()?;
+        Some(match &start.name {
+            Some(name) => beside(out, Path::new(STARTS).join(name)),
+            None => out.join(START),
+        })
+    }
+
+    /// Where the runs of `variant` lie, with the grid itself in `out`.
+    pub fn folder(&self, variant: &Variant, out: &Path) -> PathBuf {
+        match &variant.run {
+            Some(run) => beside(out, run.into()),
+            None => out.join(variant.folder()),
+        }
+    }
+
     /// What a variant sets, the grid's keys before its own.
     pub fn settings(&self, variant: &Variant) -> Vec<String> {
         [&self.set[..], &variant.set].concat()
@@ -144,6 +168,11 @@ impl Ablation {
         recipe.validate().with_context(|| format!("variant {:?}", variant.name))?;
         Ok(recipe)
     }
+}
+
+/// What lies beside `folder`.
+fn beside(folder: &Path, path: PathBuf) -> PathBuf {
+    folder.parent().unwrap_or(Path::new("")).join(path)
 }
 
 impl Variant {

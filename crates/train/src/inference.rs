@@ -13,10 +13,10 @@ use weft_data::error::Ledger;
 use weft_data::pipeline::Pipeline;
 use weft_data::record::Record;
 use weft_data::tokenizer::Tokenizer;
-use weft_fusion::Levels;
+use weft_fusion::{Levels, Part};
 use weft_model::Model;
-use weft_nn::AttentionMask;
 use weft_nn::index::indices;
+use weft_nn::{AttentionMask, first_token};
 
 use crate::checkpoint::Checkpoint;
 use crate::recipe::Recipe;
@@ -182,8 +182,8 @@ impl Inference {
         let (image, text) = (indices(image, &self.device), indices(text, &self.device));
         let padding = AttentionMask::from_bias(texts.padding.clone().select(0, text.clone()));
         let (images, texts) = (images.features.select(&image), texts.features.select(&text));
-        let fused = self.model.backbone.fuse(&images, &texts, &padding);
-        let logits = self.model.match_logits(fused.class);
+        let class = self.model.backbone.fuse_part(&images, &texts, &padding, Part::Class);
+        let logits = self.model.match_logits(first_token(class));
         let odds = logits.clone().narrow(1, 1, 1) - logits.narrow(1, 0, 1);
         Ok(odds.into_data().iter::<f32>().collect())
     }

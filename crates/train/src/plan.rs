@@ -8,7 +8,7 @@ use anyhow::Result;
 use burn::module::Module;
 use burn::tensor::Device;
 use weft_data::preprocess::Preprocess;
-use weft_fusion::FusionKind;
+use weft_fusion::{FusionKind, Part};
 use weft_nn::TransformerConfig;
 use weft_objectives::Pass;
 
@@ -157,48 +157,95 @@ fn pass_cost(recipe: &Recipe, pass: Pass) -> Cost {
         };
         embedding.plus(stack(&model.vision.transformer, tokens, None))
     };
-    let text = || stack(&model.text.transformer, words, None);
-    let fused = || {
+    let fused = |part: Option<Part>| {
         let transformer = &model.fusion.transformer;
         match model.fusion.kind {
-            FusionKind::Joint => stack(transformer, 1 + patches + words, None),
+            FusionKind::Joint => {
+                let all = 1 + patches + words;
+                let asked = match part {
+                    None => all,
+                    Some(Part::Class) => 1,
+                    Some(Part::Image) => patches,
+                    Some(Part::Text) => words,
+                };
+                let last = block(transformer, all, asked, asked, None);
+                stack_under(transformer, all, None, last)
+            }
             FusionKind::CoAttention => {
                 let image = model.vision.special_tokens() + patches;
-                stack(transformer, words, Some(image)).plus(stack(transformer, image, Some(words)))
+                let [of_words, of_image] = match part {
+                    None => [Some(words), Some(image)],
+                    Some(Part::Class) => [Some(1), Some(1)],
+                    Some(Part::Image) => [None, Some(patches)],
+                    Some(Part::Text) => [Some(words), None],
+                };
+                let stream = |tokens: usize, memory: usize, asked: Option<usize>| {
+                    let last = |asked| block(transformer, tokens, tokens, asked, Some(memory));
+                    let last = asked.map(last).unwrap_or_default();
+                    stack_under(transformer, tokens, Some(memory), last)
+                };
+                stream(words, image, of_words).plus(stream(image, words, of_image))
             }
         }
     };
+    let class = Some(Part::Class);
+    let of_task = model.task.map(|task| if task.region { Part::Image } else { Part::Class });
     match pass {
         Pass::Image(_) | Pass::OtherImage | Pass::MomentumImage => image(),
-        Pass::Text(_) | Pass::MomentumText => text(),
-        Pass::Fused(..) | Pass::FusedOther | Pass::MomentumFused => fused(),
-        Pass::Negatives(per_pair) => fused().times(per_pair as f64),
+        Pass::Text(_) | Pass::MomentumText => stack(&model.text.transformer, words, None),
+        Pass::Fused(_, _, part) => fused(part),
+        Pass::FusedOther => fused(of_task),
+        Pass::MomentumFused => fused(None),
+        Pass::Negatives(per_pair) => fused(class).times(per_pair as f64),
     }
 }
 
 /// A stack of blocks over `tokens`, with cross-attention to `memory` tokens where there are some.
 fn stack(config: &TransformerConfig, tokens: usize, memory: Option<usize>) -> Cost {
-    let (t, w, hidden) = (tokens as f64, config.width as f64, config.hidden() as f64);
-    let heads = config.heads as f64;
+    stack_under(config, tokens, memory, block(config, tokens, tokens, tokens, memory))
+}
+
+/// The same with another block in the place of the last one.
+fn stack_under(
+    config: &TransformerConfig,
+    tokens: usize,
+    memory: Option<usize>,
+    last: Cost,
+) -> Cost {
+    let block = block(config, tokens, tokens, tokens, memory);
+    let depth = config.depth as f64;
+    let inputs = depth * (tokens * config.width) as f64;
+    Cost { checkpointed: inputs + block.kept, ..block.times(depth - 1.0).plus(last) }
+}
+
+/// A block over `tokens`, of which `asked` attend to all, and to `memory` tokens where there are some, and
+/// `fed` pass through the feed-forward network.
+fn block(
+    config: &TransformerConfig,
+    tokens: usize,
+    asked: usize,
+    fed: usize,
+    memory: Option<usize>,
+) -> Cost {
+    let (t, a, f) = (tokens as f64, asked as f64, fed as f64);
+    let (w, hidden, heads) = (config.width as f64, config.hidden() as f64, config.heads as f64);
     let linear = |tokens: f64, from: f64, to: f64| 2.0 * tokens * from * to;
     // Queries, keys, values and output; scores and weighted sums.
     let attention = |keys: f64| Cost {
-        operations: 2.0 * linear(t, w, w) + 2.0 * linear(keys, w, w) + 2.0 * linear(t, keys, w),
-        kept: 3.0 * t * w + 2.0 * keys * w + heads * t * keys,
+        operations: 2.0 * linear(a, w, w) + 2.0 * linear(keys, w, w) + 2.0 * linear(a, keys, w),
+        kept: 3.0 * a * w + 2.0 * keys * w + heads * a * keys,
         checkpointed: 0.0,
     };
     let layers = if config.gated { 3.0 } else { 2.0 };
     let feed = Cost {
-        operations: layers * linear(t, w, hidden),
-        kept: t * w + layers * t * hidden,
+        operations: layers * linear(f, w, hidden),
+        kept: f * w + layers * f * hidden,
         checkpointed: 0.0,
     };
     // Two norms, what goes into each and what comes out.
-    let norms = Cost { kept: 4.0 * t * w, ..Cost::default() };
+    let norms = Cost { kept: 2.0 * (t + f) * w, ..Cost::default() };
     let block = attention(t).plus(feed).plus(norms);
-    let block = memory.map_or(block, |keys| block.plus(attention(keys as f64)));
-    let depth = config.depth as f64;
-    Cost { checkpointed: depth * t * w + block.kept, ..block.times(depth) }
+    memory.map_or(block, |keys| block.plus(attention(keys as f64)))
 }
 
 /// The whole plan, for people.

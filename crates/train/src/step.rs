@@ -140,8 +140,9 @@ impl Stepper {
         if stage.objectives.need_masked_words() && pairs.masked_words.dims()[0] == 0 {
             bail!("step {}: no caption of the batch has a word to mask", step + 1);
         }
-        let mut views =
-            Views::new(model, twin, pairs, negatives).with_codebook(self.codebook.as_ref());
+        let mut views = Views::new(model, twin, pairs, negatives)
+            .for_objectives(&stage.objectives)
+            .with_codebook(self.codebook.as_ref());
 
         let mut total: Option<Tensor<1>> = None;
         let mut names = Vec::new();

@@ -2,7 +2,8 @@
 
 use burn::module::Module;
 use burn::tensor::Device;
-use weft_objectives::{ImageView, Pass};
+use weft_fusion::Part;
+use weft_objectives::{ImageView, Pass, TextView};
 use weft_train::Recipe;
 use weft_train::plan::{Plan, described};
 
@@ -93,6 +94,27 @@ fn heads_cost_what_they_compute() {
     let mlp = head(&recipe, "MIM").unwrap();
     assert!(within(more, 3.0 * (expected - mlp), 1e-6), "{more}");
     assert!(head(&Recipe::open("base-mvp").unwrap(), "MCR").is_some());
+}
+
+/// The last of six layers over 1 + 256 + 30 tokens computes what is asked for: by hand.
+#[test]
+fn a_part_of_a_pair_costs_less() {
+    let plan = plan(&Recipe::open("base-mamo").unwrap());
+    let pass = |wanted: Pass| plan.passes.iter().find(|(pass, _)| *pass == wanted).unwrap().1;
+    let (tokens, width) = (287.0, 768.0);
+    let block = |asked: f64| {
+        let projections = 2.0 * (2.0 * asked + 2.0 * tokens) * width * width;
+        let attention = 2.0 * 2.0 * asked * tokens * width;
+        projections + attention + 2.0 * 2.0 * asked * width * 4.0 * width
+    };
+    let words = Pass::Fused(ImageView::Clean, TextView::Masked, Some(Part::Text));
+    assert!(within(pass(words), 5.0 * block(tokens) + block(30.0), 1e-9));
+    let patches = Pass::Fused(ImageView::Masked, TextView::Clean, Some(Part::Image));
+    assert!(within(pass(patches), 5.0 * block(tokens) + block(256.0), 1e-9));
+    let class = Pass::Fused(ImageView::Clean, TextView::Clean, Some(Part::Class));
+    assert!(within(pass(class), 5.0 * block(tokens) + block(1.0), 1e-9));
+    assert!(within(pass(Pass::Negatives(2)), 2.0 * pass(class), 1e-9));
+    assert!(within(pass(Pass::MomentumFused), 6.0 * block(tokens), 1e-9));
 }
 
 #[test]

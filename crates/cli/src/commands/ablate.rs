@@ -1,16 +1,21 @@
 //! `weft ablate`: variants of a recipe over the same seeds, as one table.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::sync::Mutex;
 
 use anyhow::{Context, Result, ensure};
+use sha2::{Digest, Sha256};
 use weft_eval::{AblationTable, TaskResult, VariantRuns};
-use weft_train::ablation::{Ablation, START};
+use weft_train::ablation::{Ablation, Variant};
+use weft_train::fine_tune::fine_tune_of;
 use weft_train::report::Summary;
 use weft_train::run_dir::write_atomically;
 use weft_train::{Recipe, RunDir};
 
-use super::study::{evaluated, fine_tuned, fine_tuning, settings, train};
+use super::kept_cells::{Cell, KeptCells};
+use super::runs::{Runs, fine_tuning, settings};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -22,11 +27,15 @@ pub struct Args {
     /// Steps of pre-training instead of the recipe's.
     #[arg(long)]
     steps: Option<u64>,
+    /// Runs at a time, each with its share of the processor's threads.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: u16,
     /// Where the runs are: OUT/VARIANT/seed-0 and so on; by default runs/ablations/NAME. What is finished
     /// there is not done again, and what was interrupted goes on.
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Write the table to FILE.md and FILE.html, too.
+    /// Write the table to FILE.md and FILE.html, and what it is made of to FILE.json, cell by cell. Cells that
+    /// are there are not run again, on whatever machine they were made.
     #[arg(long, value_name = "FILE")]
     table: Option<PathBuf>,
 }
@@ -35,30 +44,43 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let grid = Ablation::open(&args.name)?;
     let seeds = args.seeds.clone().unwrap_or_else(|| grid.seeds.clone());
     let default = || Path::new("runs").join("ablations").join(&grid.name);
-    let out = args.out.clone().unwrap_or_else(default);
-    let mut seconds = 0.0;
-    let mut variants = Vec::with_capacity(grid.variants.len());
+    let maker = Maker {
+        grid: &grid,
+        steps: args.steps,
+        out: args.out.clone().unwrap_or_else(default),
+        runs: Runs { threads: (args.jobs > 1).then(|| threads_of_a_job(args.jobs)) },
+        kept: Mutex::new(KeptCells::open(args.table.as_ref().map(|t| t.with_extension("json")))?),
+    };
     // Seed by seed, so that what there is after an interruption compares all variants.
+    let mut missing = Vec::new();
     for seed in &seeds {
-        let (start, took) = started(&grid, *seed, &out)?;
-        seconds += took;
-        for (at, variant) in grid.variants.iter().enumerate() {
-            let folder = out.join(variant.folder()).join(format!("seed-{seed}"));
-            let mut set = grid.settings(variant);
-            set.extend(start.clone());
-            set.extend(args.steps.map(|steps| format!("train.steps={steps}")));
-            let found = cell(&grid, &set, *seed, &folder)?;
-            if variants.len() <= at {
-                variants.push(VariantRuns { name: variant.name.clone(), runs: Vec::new() });
+        for variant in &grid.variants {
+            if maker.kept(variant, *seed)?.is_none() {
+                missing.push((variant, *seed));
             }
-            variants[at].runs.push(found.results);
-            seconds += found.seconds;
         }
+    }
+    let mut starting: Vec<u64> = missing.iter().map(|(_, seed)| *seed).collect();
+    starting.dedup();
+    at_once(args.jobs, starting, |seed| maker.start(seed))?;
+    at_once(args.jobs, missing, |(variant, seed)| maker.cell(variant, seed))?;
+
+    let mut variants = Vec::with_capacity(grid.variants.len());
+    let mut seconds = 0.0;
+    for variant in &grid.variants {
+        let mut results = Vec::with_capacity(seeds.len());
+        for seed in &seeds {
+            let cell = maker.kept(variant, *seed)?.context("a cell was made and is not there")?;
+            seconds += cell.seconds;
+            results.push(cell.results);
+        }
+        variants.push(VariantRuns { name: variant.name.clone(), runs: results });
     }
     let table = AblationTable::new(&variants, &grid.metrics);
     println!("{}", table.markdown());
     if let Some(path) = &args.table {
-        let facts = facts(&args, &seeds, seconds);
+        let commits = maker.kept.lock().expect("no thread panicked").commits();
+        let facts = facts(&args, &seeds, seconds, &commits);
         let page = format!("# {}\n\n{facts}\n\n{}", grid.name, table.markdown());
         write_atomically(&path.with_extension("md"), page.as_bytes())?;
         let html = table.html(&grid.name, &facts);
@@ -67,48 +89,140 @@ pub fn run(args: Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What one variant gave with one seed.
-struct Cell {
-    results: Vec<TaskResult>,
-    /// What its runs took, whenever that was.
-    seconds: f64,
+/// Does `work` for each of `items`, in their order, `jobs` at a time. After an error nothing new is begun.
+fn at_once<T: Send>(jobs: u16, items: Vec<T>, work: impl Fn(T) -> Result<()> + Sync) -> Result<()> {
+    let queue = Mutex::new(VecDeque::from(items));
+    let one = || -> Result<()> {
+        loop {
+            let item = queue.lock().expect("no thread panicked").pop_front();
+            let Some(item) = item else { return Ok(()) };
+            if let Err(error) = work(item) {
+                queue.lock().expect("no thread panicked").clear();
+                return Err(error);
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..jobs).map(|_| scope.spawn(one)).collect();
+        let ended = threads.into_iter().map(|thread| thread.join().expect("no thread panicked"));
+        // Each ends before the first error is told.
+        ended.collect::<Vec<_>>().into_iter().collect()
+    })
 }
 
-/// The keys by which the variants of `seed` start where the grid says, from a run that is made where it is not
-/// there, and what that took.
-fn started(grid: &Ablation, seed: u64, out: &Path) -> Result<(Vec<String>, f64)> {
-    let Some(start) = &grid.start else { return Ok((Vec::new(), 0.0)) };
-    let folder = out.join(START).join(format!("seed-{seed}"));
-    train(&folder, &start.recipe, None, &settings(&seed.to_string(), &start.set))?;
-    check(&folder, Recipe { seed, ..Recipe::open(&start.recipe)?.with(&start.set)? })?;
-    let keys = vec![
-        format!("start.checkpoint={:?}", folder.display().to_string()),
-        format!("start.parts={:?}", start.parts),
-    ];
-    Ok((keys, seconds(&folder)?))
+fn threads_of_a_job(jobs: u16) -> usize {
+    let all = std::thread::available_parallelism().map_or(1, usize::from);
+    (all / usize::from(jobs)).max(1)
 }
 
-/// One variant, which sets `set`, with one seed: trained, fine-tuned, evaluated.
-fn cell(grid: &Ablation, set: &[String], seed: u64, folder: &Path) -> Result<Cell> {
-    let name = seed.to_string();
-    train(folder, &grid.recipe, None, &settings(&name, set))?;
-    check(folder, Recipe { seed, ..Recipe::open(&grid.recipe)?.with(set)? })?;
-    let mut cell = Cell { results: Vec::new(), seconds: seconds(folder)? };
-    for task in &grid.evaluate {
-        cell.results.extend(evaluated(folder, task, &grid.splits(Some(task)))?);
+/// Makes the cells of a grid.
+struct Maker<'a> {
+    grid: &'a Ablation,
+    steps: Option<u64>,
+    out: PathBuf,
+    runs: Runs,
+    kept: Mutex<KeptCells>,
+}
+
+impl Maker<'_> {
+    /// Trains what the variants of `seed` start from, where the grid has such a thing.
+    fn start(&self, seed: u64) -> Result<()> {
+        let (Some(start), Some(folder)) = (&self.grid.start, self.start_folder(seed)) else {
+            return Ok(());
+        };
+        self.runs.train(&folder, &start.recipe, None, &settings(&seed.to_string(), &start.set))?;
+        check(&folder, Recipe { seed, ..Recipe::open(&start.recipe)?.with(&start.set)? })
     }
-    for task in &grid.tasks {
-        let tuned = fine_tuned(folder, task, &name, &grid.task_set)?;
-        let recipe = fine_tuning(folder, task, &tuned)?.with(&grid.task_set)?;
-        check(&tuned, Recipe { seed, ..recipe })?;
-        cell.results.extend(evaluated(&tuned, "own", &grid.splits(None))?);
-        cell.seconds += seconds(&tuned)?;
+
+    /// Trains, fine-tunes and evaluates one variant with one seed.
+    fn cell(&self, variant: &Variant, seed: u64) -> Result<()> {
+        let grid = self.grid;
+        let folder = grid.folder(variant, &self.out).join(format!("seed-{seed}"));
+        let (name, set) = (seed.to_string(), self.settings(variant, seed));
+        self.runs.train(&folder, &grid.recipe, None, &settings(&name, &set))?;
+        check(&folder, self.recipe(variant, seed)?)?;
+        let mut cell = Cell {
+            variant: variant.name.clone(),
+            seed,
+            recipes: self.fingerprint(variant, seed)?,
+            commit: commit(),
+            seconds: seconds(&folder)?,
+            results: Vec::new(),
+        };
+        for task in &grid.evaluate {
+            let splits = grid.splits(Some(task));
+            cell.results.extend(self.runs.evaluated(&folder, task, &splits)?);
+        }
+        for task in &grid.tasks {
+            let tuned = self.runs.fine_tuned(&folder, task, &name, &grid.task_set)?;
+            let recipe = fine_tuning(&folder, task, &tuned)?.with(&grid.task_set)?;
+            check(&tuned, Recipe { seed, ..recipe })?;
+            cell.results.extend(self.runs.evaluated(&tuned, "own", &grid.splits(None))?);
+            cell.seconds += seconds(&tuned)?;
+        }
+        if let Some(missing) = self.missing(&cell.results) {
+            anyhow::bail!("{}: no {missing}", folder.display());
+        }
+        self.kept.lock().expect("no thread panicked").add(cell)
     }
-    for metric in &grid.metrics {
-        let found = metric.find(&cell.results).is_some();
-        ensure!(found, "{}: no {}", folder.display(), String::from(metric.clone()));
+
+    /// The cell of a variant, where it is kept.
+    fn kept(&self, variant: &Variant, seed: u64) -> Result<Option<Cell>> {
+        let recipes = self.fingerprint(variant, seed)?;
+        let kept = self.kept.lock().expect("no thread panicked");
+        let cell = kept.find(&variant.name, seed, &recipes)?.cloned();
+        // A metric that the grid has gained since is looked for in the runs.
+        Ok(cell.filter(|cell| self.missing(&cell.results).is_none()))
     }
-    Ok(cell)
+
+    /// The first metric that is not among `results`.
+    fn missing(&self, results: &[TaskResult]) -> Option<String> {
+        let missing = self.grid.metrics.iter().find(|metric| metric.find(results).is_none());
+        missing.cloned().map(String::from)
+    }
+
+    fn start_folder(&self, seed: u64) -> Option<PathBuf> {
+        Some(self.grid.start_folder(&self.out)?.join(format!("seed-{seed}")))
+    }
+
+    /// All keys that a variant sets, those of its start and of the command line included.
+    fn settings(&self, variant: &Variant, seed: u64) -> Vec<String> {
+        let mut set = self.grid.settings(variant);
+        if let (Some(start), Some(folder)) = (&self.grid.start, self.start_folder(seed)) {
+            set.push(format!("start.checkpoint={:?}", folder.display().to_string()));
+            set.push(format!("start.parts={:?}", start.parts));
+        }
+        set.extend(self.steps.map(|steps| format!("train.steps={steps}")));
+        set
+    }
+
+    fn recipe(&self, variant: &Variant, seed: u64) -> Result<Recipe> {
+        let recipe = Recipe::open(&self.grid.recipe)?.with(&self.settings(variant, seed))?;
+        Ok(Recipe { seed, ..recipe })
+    }
+
+    /// SHA-256 of the recipes behind a cell: of the start, of the variant, of what is fine-tuned from it. What a
+    /// recipe expects, and where the start lies, is no part of it.
+    fn fingerprint(&self, variant: &Variant, seed: u64) -> Result<String> {
+        let mut hash = Sha256::new();
+        let mut add = |recipe: Recipe| -> Result<()> {
+            let recipe = Recipe { expected: None, seed, ..recipe };
+            hash.update(recipe.to_toml()?);
+            Ok(())
+        };
+        if let Some(start) = &self.grid.start {
+            add(Recipe::open(&start.recipe)?.with(&start.set)?)?;
+        }
+        let mut recipe = self.recipe(variant, seed)?;
+        recipe.start.checkpoint = recipe.start.checkpoint.map(|_| PathBuf::new());
+        for task in &self.grid.tasks {
+            let (task, _) = task.split_once('@').unwrap_or((task, ""));
+            add(fine_tune_of(task, &recipe, Path::new(""))?.with(&self.grid.task_set)?)?;
+        }
+        add(recipe)?;
+        hash.update(self.grid.tasks.join(","));
+        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
 }
 
 /// Fails where the run in `folder` is not that of the recipe `wanted`: the grid, a recipe or what it was begun
@@ -138,18 +252,24 @@ fn seconds(folder: &Path) -> Result<f64> {
     Ok(summary.seconds)
 }
 
-/// How the table came about.
-fn facts(args: &Args, seeds: &[u64], seconds: f64) -> String {
-    let seeds: Vec<String> = seeds.iter().map(u64::to_string).collect();
-    let steps = args.steps.map(|steps| format!(" --steps {steps}")).unwrap_or_default();
+/// The commit of the folder that the command runs in.
+fn commit() -> String {
     let commit = Command::new("git").args(["rev-parse", "--short", "HEAD"]).output().ok();
     let commit = commit.filter(|output| output.status.success());
     let commit = commit.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_string());
+    commit.unwrap_or_else(|| "unknown".into())
+}
+
+/// How the table came about.
+fn facts(args: &Args, seeds: &[u64], seconds: f64, commits: &[String]) -> String {
+    let seeds: Vec<String> = seeds.iter().map(u64::to_string).collect();
+    let steps = args.steps.map(|steps| format!(" --steps {steps}")).unwrap_or_default();
     format!(
-        "`weft ablate {}{steps} --seeds {}`, at commit {}; its runs took {:.0} minutes together, without the evaluations.",
+        "`weft ablate {}{steps} --seeds {}`, at commit {}; the runs of its cells took {:.0} minutes together, \
+         without what they start from and the evaluations.",
         args.name,
         seeds.join(","),
-        commit.unwrap_or_else(|| "unknown".into()),
+        commits.join(", "),
         seconds / 60.0
     )
 }

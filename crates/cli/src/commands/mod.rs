@@ -8,6 +8,8 @@ pub mod eval;
 pub mod export;
 pub mod import;
 pub mod inspect;
+mod kept_cells;
+mod runs;
 pub mod search;
 pub mod source;
 pub mod study;

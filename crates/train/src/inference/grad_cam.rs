@@ -51,7 +51,7 @@ impl Inference {
         let one = self.recipe.model.task.is_some_and(|task| task.pictures == 1);
         ensure!(one, "the model is not fine-tuned for a task of one picture");
         let maps = self.cam(images, texts, &[(0, 0)], layer, |fused| {
-            column(self.model.task_output(vec![fused]), output)
+            column(self.model.task_output(vec![fused.part(self.model.task_part())]), output)
         });
         maps.into_iter().next().context("one pair has one map")
     }

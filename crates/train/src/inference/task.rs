@@ -110,7 +110,7 @@ impl Inference {
         let padding = AttentionMask::from_bias(texts.padding);
         let fuse = |places: Vec<usize>| {
             let images = images.select(&indices(places, &self.device));
-            backbone.fuse(&images, &texts.features, &padding)
+            backbone.fuse_part(&images, &texts.features, &padding, self.model.task_part())
         };
         let output = self.model.task_output(places.into_iter().map(fuse).collect());
         let output = match self.recipe.task() {

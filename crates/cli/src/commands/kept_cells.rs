@@ -1,0 +1,126 @@
+//! What the runs of a grid gave, kept beside its table, so that nobody needs the runs to check it or go on.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+use weft_eval::TaskResult;
+use weft_train::run_dir::write_atomically;
+
+/// What one variant gave with one seed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cell {
+    pub variant: String,
+    pub seed: u64,
+    /// SHA-256 of all recipes behind it.
+    pub recipes: String,
+    /// Of the program that made it, as far as the folder told.
+    pub commit: String,
+    /// What its runs took.
+    pub seconds: f64,
+    pub results: Vec<TaskResult>,
+}
+
+/// The cells of a grid in a JSON file, if there is one.
+pub struct KeptCells {
+    path: Option<PathBuf>,
+    cells: Vec<Cell>,
+}
+
+impl KeptCells {
+    /// The cells in `path`; none where there is no such file.
+    ///
+    /// # Errors
+    ///
+    /// When the file is not one of cells.
+    pub fn open(path: Option<PathBuf>) -> Result<Self> {
+        let cells = match &path {
+            Some(path) if path.exists() => {
+                let text = std::fs::read_to_string(path);
+                let text = text.with_context(|| path.display().to_string())?;
+                serde_json::from_str(&text)
+                    .with_context(|| format!("{}: expected the cells of a grid", path.display()))?
+            }
+            _ => Vec::new(),
+        };
+        Ok(Self { path, cells })
+    }
+
+    /// The cell of a variant with a seed.
+    ///
+    /// # Errors
+    ///
+    /// When there is one, but of other recipes.
+    pub fn find(&self, variant: &str, seed: u64, recipes: &str) -> Result<Option<&Cell>> {
+        let cell = self.cells.iter().find(|cell| cell.variant == variant && cell.seed == seed);
+        let Some(cell) = cell else { return Ok(None) };
+        ensure!(
+            cell.recipes == recipes,
+            "{} holds {variant:?} with seed {seed} of other recipes: the grid, or a recipe of it, has \
+             changed since. Remove the cell or the file, or name another --table",
+            self.path.as_deref().unwrap_or(Path::new("")).display()
+        );
+        Ok(Some(cell))
+    }
+
+    /// Adds a cell and writes the file.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn add(&mut self, cell: Cell) -> Result<()> {
+        self.cells.push(cell);
+        self.cells.sort_by_key(|cell| cell.seed);
+        let Some(path) = &self.path else { return Ok(()) };
+        let text = serde_json::to_string_pretty(&self.cells)?;
+        write_atomically(path, format!("{text}\n").as_bytes())
+            .with_context(|| path.display().to_string())
+    }
+
+    /// The commits at which cells were made, each once.
+    pub fn commits(&self) -> Vec<String> {
+        let commits: BTreeSet<&String> = self.cells.iter().map(|cell| &cell.commit).collect();
+        commits.into_iter().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cell(variant: &str, seed: u64) -> Cell {
+        Cell {
+            variant: variant.into(),
+            seed,
+            recipes: "abc".into(),
+            commit: "0".into(),
+            seconds: 1.5,
+            results: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_added_is_found_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("grid.json");
+        let mut kept = KeptCells::open(Some(path.clone())).unwrap();
+        kept.add(cell("a", 1)).unwrap();
+        kept.add(cell("a", 0)).unwrap();
+        let again = KeptCells::open(Some(path.clone())).unwrap();
+        assert_eq!(again.find("a", 0, "abc").unwrap(), Some(&cell("a", 0)));
+        assert_eq!(again.find("b", 0, "abc").unwrap(), None);
+        let error = again.find("a", 1, "other").unwrap_err().to_string();
+        assert!(error.contains("grid.json") && error.contains("seed 1"), "{error}");
+        std::fs::write(&path, "{}").unwrap();
+        assert!(KeptCells::open(Some(path)).is_err());
+    }
+
+    #[test]
+    fn without_a_file_cells_are_kept_in_memory_alone() {
+        let mut kept = KeptCells::open(None).unwrap();
+        kept.add(cell("a", 0)).unwrap();
+        assert_eq!(kept.commits(), ["0"]);
+    }
+}

@@ -1,0 +1,156 @@
+//! Runs and evaluations that a command starts, each in a process of its own, and does not start again where
+//! they are finished.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use weft_eval::TaskResult;
+use weft_train::fine_tune::fine_tune_of;
+use weft_train::{Recipe, RunDir};
+
+/// How runs are started. By default they say on the terminal what they do, and use the whole machine.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Runs {
+    /// Threads of each, where several run at once; what they say then goes to a file beside the run.
+    pub threads: Option<usize>,
+}
+
+impl Runs {
+    /// A run in `folder`: nothing where it is finished, the rest of one that was interrupted, or all.
+    pub fn train(
+        self,
+        folder: &Path,
+        recipe: &str,
+        from: Option<&Path>,
+        settings: &[&str],
+    ) -> Result<()> {
+        if folder.join("summary.json").exists() {
+            return Ok(());
+        }
+        let mut command = weft("train")?;
+        if RunDir::open(folder).is_ok() {
+            command.arg("--resume").arg(folder);
+        } else {
+            command.arg(recipe).arg("--out").arg(folder).args(settings);
+            if let Some(from) = from {
+                command.arg("--from").arg(from);
+            }
+        }
+        eprintln!("{}", folder.display());
+        self.succeed(command, folder)
+    }
+
+    /// The run of the fine-tuning recipe `task` from `run`, or, as in `scenes-entailment@scenes-vqa`, from
+    /// what another one made of it, with `set` in place of its keys. Nothing is done where it is finished.
+    pub fn fine_tuned(self, run: &Path, task: &str, seed: &str, set: &[String]) -> Result<PathBuf> {
+        let (recipe, from) = start(run, task)?;
+        let folder = task_folder(run, recipe)?;
+        self.train(&folder, recipe, Some(&from), &settings(seed, set))?;
+        Ok(folder)
+    }
+
+    /// What `weft eval --task` found of a run's `splits`, or of every test split where there are none given:
+    /// as it was kept there, or found now.
+    pub fn evaluated(self, run: &Path, task: &str, splits: &[String]) -> Result<Vec<TaskResult>> {
+        let name = if task == "all" { "tasks".to_string() } else { format!("tasks-{task}") };
+        let json = run.join(format!("{name}.json"));
+        if let Some(kept) = kept(&json, run, task, splits)? {
+            return Ok(kept);
+        }
+        let mut command = weft("eval")?;
+        command.args(["--task", task, "--checkpoint"]).arg(run).arg("--json").arg(&json);
+        command.arg("--html").arg(run.join(format!("{name}.html")));
+        if !splits.is_empty() {
+            command.arg("--split").arg(splits.join(","));
+        }
+        self.succeed(command, run)?;
+        read_results(&json)
+    }
+
+    /// Runs `command`, which is about the run in `folder`.
+    fn succeed(self, mut command: Command, folder: &Path) -> Result<()> {
+        let Some(threads) = self.threads else {
+            let status = command.status()?;
+            ensure!(status.success(), "{command:?} ended with {status}");
+            return Ok(());
+        };
+        let log = folder.with_extension("log");
+        if let Some(above) = log.parent() {
+            std::fs::create_dir_all(above).with_context(|| above.display().to_string())?;
+        }
+        let open = || File::options().create(true).append(true).open(&log);
+        let file = open().with_context(|| log.display().to_string())?;
+        command.env("RAYON_NUM_THREADS", threads.to_string());
+        let status = command.stdout(file.try_clone()?).stderr(file).status()?;
+        ensure!(status.success(), "{command:?} ended with {status}: see {}", log.display());
+        Ok(())
+    }
+}
+
+/// The whole recipe that the run should have which `Runs::fine_tuned` put into `folder`.
+pub fn fine_tuning(run: &Path, task: &str, folder: &Path) -> Result<Recipe> {
+    let (recipe, from) = start(run, task)?;
+    let base = Recipe::read(&RunDir::open(&from)?.recipe())?;
+    let began = Recipe::read(&RunDir::open(folder)?.recipe())?.start.checkpoint;
+    fine_tune_of(recipe, &base, &began.unwrap_or_default())
+}
+
+/// A run's seed and keys, as arguments of `weft train`.
+pub fn settings<'a>(seed: &'a str, set: &'a [String]) -> Vec<&'a str> {
+    let keys = set.iter().flat_map(|key| ["--set", key.as_str()]);
+    ["--seed", seed].into_iter().chain(keys).collect()
+}
+
+/// The name of a fine-tuning recipe, and the run that it starts from.
+fn start<'a>(run: &Path, task: &'a str) -> Result<(&'a str, PathBuf)> {
+    Ok(match task.split_once('@') {
+        Some((recipe, first)) => (recipe, task_folder(run, first)?),
+        None => (task, run.to_path_buf()),
+    })
+}
+
+/// Where the fine-tuning recipe `recipe`, a name or a file, runs from `run`.
+fn task_folder(run: &Path, recipe: &str) -> Result<PathBuf> {
+    let name = Path::new(recipe).file_stem().with_context(|| format!("recipe {recipe}"))?;
+    Ok(RunDir::open(run)?.tasks().join(name))
+}
+
+fn read_results(json: &Path) -> Result<Vec<TaskResult>> {
+    let text = std::fs::read_to_string(json).with_context(|| json.display().to_string())?;
+    serde_json::from_str(&text).with_context(|| json.display().to_string())
+}
+
+/// The results of `task` in `json`, if it is there, has all of `splits`, and no run that it is about has ended
+/// since.
+fn kept(json: &Path, run: &Path, task: &str, splits: &[String]) -> Result<Option<Vec<TaskResult>>> {
+    let mut runs = vec![run.to_path_buf()];
+    if task == "all" {
+        runs.extend(folders(&RunDir::open(run)?.tasks())?);
+    }
+    let written = |path: &Path| path.metadata().and_then(|about| about.modified()).ok();
+    let Some(found) = written(json) else { return Ok(None) };
+    if runs.iter().filter_map(|run| written(&run.join("summary.json"))).any(|end| end > found) {
+        return Ok(None);
+    }
+    let results = read_results(json)?;
+    let has = |split: &String| results.iter().any(|result| result.split == *split);
+    Ok(splits.iter().all(has).then_some(results))
+}
+
+/// What lies in `folder`; nothing where it does not exist.
+fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let entries = std::fs::read_dir(folder).with_context(|| folder.display().to_string())?;
+    entries.map(|entry| Ok(entry?.path())).collect()
+}
+
+/// This program, in a process of its own: a run must not inherit another's memory.
+fn weft(subcommand: &str) -> Result<Command> {
+    let mut command = Command::new(std::env::current_exe().context("where this program lies")?);
+    command.arg(subcommand);
+    Ok(command)
+}
