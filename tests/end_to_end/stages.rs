@@ -222,4 +222,41 @@ fn predicted_tags_are_learnt_from() {
     let phrases = std::fs::read_to_string(phrases).unwrap();
     assert!(phrases.contains("ice cream"), "the tags are among the concepts");
     assert_ne!(metrics(&run), metrics(&again));
+
+    // Only a model whose detector is there at test time, too, sees tags then, and it does not go without.
+    let told = folder.path().join("told");
+    let mut command = train(&told, STAGES);
+    command.args(["--set", &format!("data.tags={}", table.display())]);
+    command.args(["--set", "concepts.tags.at_test=true"]);
+    succeed(command);
+    let other = folder.path().join("other.tsv");
+    let swapped = tags.replace("panda", "gnu").replace("violin", "panda").replace("gnu", "violin");
+    std::fs::write(&other, &swapped).unwrap();
+    let embeddings = |run: &Path, more: &[&str]| -> Command {
+        let mut command = weft(&["embed", "--split", "val", "--checkpoint"]);
+        command.arg(run).arg("--out").arg(folder.path().join("embeddings")).args(more);
+        command
+    };
+    let pictures = |run: &Path, more: &[&str]| -> Vec<String> {
+        succeed(embeddings(run, more));
+        let lines = std::fs::read_to_string(folder.path().join("embeddings")).unwrap();
+        lines
+            .lines()
+            .filter(|line| line.contains("\"kind\":\"image\""))
+            .map(str::to_string)
+            .collect()
+    };
+    let other = other.display().to_string();
+    let own = pictures(&told, &[]);
+    assert_eq!(own.len(), 8);
+    assert_eq!(own, pictures(&told, &["--tags", &table.display().to_string()]));
+    assert_ne!(own, pictures(&told, &["--tags", &other]));
+    assert_eq!(pictures(&again, &[]), pictures(&again, &["--tags", &other]));
+    let lone = folder.path().join("lone.jsonl");
+    let picture = folder.path().join("lone.png");
+    image::RgbImage::new(8, 8).save(&picture).unwrap();
+    std::fs::write(&lone, "{\"image\": \"lone.png\", \"caption\": \"nothing\"}\n").unwrap();
+    let mut command = weft(&["embed", "--checkpoint"]);
+    command.arg(&told).arg("--data").arg(&lone).arg("--out").arg(folder.path().join("nowhere"));
+    assert!(fail(command).contains("--tags"));
 }

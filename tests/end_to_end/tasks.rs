@@ -171,9 +171,14 @@ fn a_grid_compares_its_variants_and_goes_on_where_it_stopped() {
     let file = folder.path().join("tiny.toml");
     std::fs::write(&file, &grid).unwrap();
     let (out, table) = (folder.path().join("grid"), folder.path().join("table"));
-    let ablate = || {
+    let without_table = || {
         let mut command = weft(&["ablate"]);
-        command.arg(&file).args(["--steps", "2", "--out"]).arg(&out).arg("--table").arg(&table);
+        command.arg(&file).args(["--steps", "2", "--jobs", "2", "--out"]).arg(&out);
+        command
+    };
+    let ablate = || {
+        let mut command = without_table();
+        command.arg("--table").arg(&table);
         command
     };
     let first = succeed(ablate());
@@ -216,15 +221,23 @@ fn a_grid_compares_its_variants_and_goes_on_where_it_stopped() {
     // Nor one of another fine-tuning.
     std::fs::write(&file, grid.replace("task_set = [", "task_set = ['optimizer.lr=0.1', "))
         .unwrap();
-    let error = fail(ablate());
+    let error = fail(without_table());
     assert!(
         error.contains("questions") && error.contains("optimizer.lr is 0.001, expected 0.1"),
         "{error}"
     );
+    let error = fail(ablate());
+    assert!(error.contains("table.json") && error.contains("of other recipes"), "{error}");
 
     let mut joint = weft(&["inspect", "gates", "--checkpoint"]);
     joint.arg(out.join("joint/seed-0"));
     assert!(fail(joint).contains("nothing that it could choose"));
+
+    // The cells beside the table are enough, on a machine that never had the runs.
+    std::fs::write(&file, &grid).unwrap();
+    std::fs::remove_dir_all(&out).unwrap();
+    assert_eq!(succeed(ablate()), first);
+    assert!(!out.exists());
 }
 
 #[test]

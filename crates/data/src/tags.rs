@@ -18,9 +18,12 @@ pub const ANNOTATION: &str = "tags";
 pub struct TagConfig {
     /// Most tags of a picture; what is more is left out at the end.
     pub most: usize,
-    /// Probability with which a picture is shown without its tags in training. Our addition: at test
-    /// time there are none, since no detector stands in front of the model.
+    /// Probability with which a picture is shown without its tags in training. Our addition, for data whose
+    /// tags are the truth: at test time nobody knows them.
     pub drop: f64,
+    /// Whether the model is shown tags outside training, too: those of a detector, which is always there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub at_test: bool,
 }
 
 /// The names that `record` has as tags.
@@ -128,6 +131,11 @@ impl TagConfig {
         if rng.random::<f64>() < self.drop {
             return Vec::new();
         }
+        self.all(record, row)
+    }
+
+    /// The tags of `record`, as [`shown`](Self::shown) has them where it shows any.
+    pub fn all(&self, record: &Record, row: impl Fn(&str) -> Option<u32>) -> Vec<u32> {
         of(record).filter_map(|name| row(&name.to_lowercase())).take(self.most).collect()
     }
 }
@@ -192,7 +200,7 @@ mod tests {
 
     #[test]
     fn tags_are_shown_as_often_as_the_configuration_says() {
-        let config = TagConfig { most: 2, drop: 0.25 };
+        let config = TagConfig { most: 2, drop: 0.25, at_test: false };
         let tagged = record("Panda, gnu, ice cream, violin");
         let draws = 4000;
         let shown = (0..draws).filter(|draw| {

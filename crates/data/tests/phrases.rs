@@ -129,7 +129,7 @@ fn batches_carry_phrases_and_tags() {
     let tokenizer = Arc::new(tokenizer(8));
     let pipeline = Pipeline {
         tokenizer: tokenizer.clone(),
-        tags: Some(TagConfig { most: 4, drop: 0.0 }),
+        tags: Some(TagConfig { most: 4, drop: 0.0, at_test: false }),
         mask: MaskConfig { tag_ratio: 0.5, ..MaskConfig::default() },
         max_tokens: 30,
         pad_to: PadTo::Longest,

@@ -34,8 +34,9 @@ impl Hidden {
 pub struct BatchPhrases {
     /// Indices of the phrases into `[batch * tokens]`, in order.
     pub rows: Tensor<1, Int>,
-    /// The caption of each phrase.
+    /// The caption of each phrase, and its place among the caption's tokens.
     pub caption_of: Vec<usize>,
+    pub places: Vec<usize>,
     /// Those that are hidden in the masked captions.
     pub hidden: Hidden,
 }
@@ -54,6 +55,7 @@ impl BatchPhrases {
         let rows: Vec<usize> = (0..ids.len()).filter(|row| is_phrase(*row)).collect();
         Self {
             caption_of: rows.iter().map(|row| row / tokens).collect(),
+            places: rows.iter().map(|row| row % tokens).collect(),
             rows: indices(rows, device),
             hidden: Hidden::new(ids, masked, is_phrase, device),
         }

@@ -17,7 +17,7 @@ use crate::mrm::{Mrm, MrmConfig};
 use crate::nlvr2::{Nlvr2, Nlvr2Config};
 use crate::views::{ImageView, Pass, TextView, Views};
 use crate::vqa::{Vqa, VqaConfig};
-use crate::wpg::{Wpg, WpgConfig};
+use crate::wpg::{Wpg, WpgConfig, WrongPicture};
 
 /// A named loss with figures that tell how training goes.
 pub struct Loss {
@@ -105,6 +105,16 @@ impl Objectives {
         self.parts_of_pairs().len() > 1
     }
 
+    /// Whether they read more of the wrong pairs than the class.
+    pub fn ask_for_whole_negatives(&self) -> bool {
+        self.wpg.as_ref().is_some_and(|wpg| wpg.wrong == WrongPicture::Paired)
+    }
+
+    /// Whether WPG wants ITM's wrong pairs, and there is no ITM.
+    pub fn lack_wrong_pairs(&self) -> bool {
+        self.ask_for_whole_negatives() && self.itm.is_none()
+    }
+
     /// The passes that a step makes for all of them, each once: what
     /// [`Views::passes`](crate::Views::passes) tells afterwards, in another order. `pictures` is how
     /// many a task's text is about, `tags` whether pictures have tags.
@@ -137,7 +147,8 @@ impl Objectives {
         let part = if self.ask_for_whole_pairs() { None } else { parts.first().copied() };
         add(!parts.is_empty(), &[Pass::Fused(I::Clean, T::Clean, part)]);
         if let Some(itm) = &self.itm {
-            add(true, &[Pass::Negatives(itm.per_pair)]);
+            let part = (!self.ask_for_whole_negatives()).then_some(Part::Class);
+            add(true, &[Pass::Negatives(itm.per_pair, part)]);
         }
         add(self.mcr.is_some(), &[Pass::Text(T::Masked)]);
         add(self.mcr.is_some() && tags, &[Pass::Image(I::Clean)]);
@@ -160,7 +171,10 @@ impl Objectives {
                 }
             )*};
         }
-        add!(itc: Itc, filip: Filip, itm: Itm, mlm: Mlm, mrm: Mrm, mim: Mim, mcr: Mcr, wpg: Wpg);
+        add!(itc: Itc, filip: Filip, itm: Itm, mlm: Mlm, mrm: Mrm, mim: Mim, mcr: Mcr);
+        if let Some(config) = &self.wpg {
+            all.push(Box::new(Wpg { config: config.clone(), itm: self.itm.clone() }));
+        }
         add!(vqa: Vqa, nlvr2: Nlvr2, entailment: Entailment, grounding: Grounding);
         all
     }

@@ -34,8 +34,8 @@ pub enum Pass {
     Text(TextView),
     /// With the part of the pair that the last layer computes; nothing where it computes all.
     Fused(ImageView, TextView, Option<Part>),
-    /// So many wrong pairs for each right one, their classes alone.
-    Negatives(usize),
+    /// So many wrong pairs for each right one, and their part as of [`Pass::Fused`].
+    Negatives(usize, Option<Part>),
     /// The second pictures of captions about two.
     OtherImage,
     /// The second pictures with their captions.
@@ -53,6 +53,17 @@ pub struct Embeddings {
     pub text: Tensor<2>,
 }
 
+/// Pairs of pictures and captions that do not belong together, fused.
+#[derive(Debug, Clone)]
+struct WrongPairs {
+    /// The numbers of picture and caption.
+    pairs: Vec<(usize, usize)>,
+    /// `[pairs, class_width]`
+    class: Tensor<2>,
+    /// Where somebody asks for more than the class.
+    whole: Option<Fused>,
+}
+
 /// The representations of one batch, computed when an objective asks for them and kept for the next
 /// one that asks. No objective runs an encoder itself.
 pub struct Views<'a> {
@@ -64,13 +75,14 @@ pub struct Views<'a> {
     images: [Option<Levels>; 2],
     tags: Option<Tensor<3>>,
     texts: [Option<Levels>; 2],
-    /// Whether the clean pairs are asked for more than one part.
+    /// Whether the clean pairs, and the wrong ones, are asked for more than one part.
     whole: bool,
+    whole_negatives: bool,
     fused: Option<Fused>,
     fused_parts: HashMap<Pass, Tensor<3>>,
     embeddings: Option<Embeddings>,
     similarity: Option<Tensor<2>>,
-    negatives: Option<Tensor<2>>,
+    negatives: Option<WrongPairs>,
     momentum_image: Option<Levels>,
     momentum_text: Option<Levels>,
     momentum_fused: Option<Fused>,
@@ -96,6 +108,7 @@ impl<'a> Views<'a> {
             tags: None,
             texts: [None, None],
             whole: false,
+            whole_negatives: false,
             fused: None,
             fused_parts: HashMap::new(),
             embeddings: None,
@@ -114,10 +127,14 @@ impl<'a> Views<'a> {
         Self { codebook, ..self }
     }
 
-    /// The same for a step of all of `objectives`: where they ask for more than one part of the clean
-    /// pairs, the first that does has the whole pairs computed.
+    /// The same for a step of all of `objectives`: where they ask for more than one part of
+    /// the clean pairs, or of the wrong ones, the first that does has the whole pairs computed.
     pub fn for_objectives(self, objectives: &Objectives) -> Self {
-        Self { whole: objectives.ask_for_whole_pairs(), ..self }
+        Self {
+            whole: objectives.ask_for_whole_pairs(),
+            whole_negatives: objectives.ask_for_whole_negatives(),
+            ..self
+        }
     }
 
     pub fn model(&self) -> &'a Model {
@@ -325,8 +342,25 @@ impl<'a> Views<'a> {
 
     /// The classes of wrong pairs, `[pairs, class_width]`: see [`Negatives`].
     pub fn negatives(&mut self, hardness: Hardness, per_pair: usize) -> Tensor<2> {
-        if let Some(negatives) = &self.negatives {
-            return negatives.clone();
+        self.wrong_pairs(hardness, per_pair, self.whole_negatives).class
+    }
+
+    /// The same pairs as [`negatives`](Self::negatives), (picture, caption) by their numbers, and all that
+    /// they are fused to.
+    pub fn fused_negatives(
+        &mut self,
+        hardness: Hardness,
+        per_pair: usize,
+    ) -> (Vec<(usize, usize)>, Fused) {
+        let found = self.wrong_pairs(hardness, per_pair, true);
+        (found.pairs, found.whole.expect("the whole was asked for"))
+    }
+
+    fn wrong_pairs(&mut self, hardness: Hardness, per_pair: usize, whole: bool) -> WrongPairs {
+        if let Some(found) = &self.negatives
+            && (found.whole.is_some() || !whole)
+        {
+            return found.clone();
         }
         let similarity = match hardness {
             Hardness::Random => Vec::new(),
@@ -335,20 +369,26 @@ impl<'a> Views<'a> {
         let (caption_of, seed) = (&self.batch.caption_of, self.negatives_seed);
         let drawn = Negatives::draw(hardness, &similarity, caption_of, seed);
         let pairs = drawn.pairs(per_pair, self.seed("which of the two"));
-        self.passes.push(Pass::Negatives(per_pair));
-        let classes = self.classes_of(pairs);
-        self.negatives.insert(classes).clone()
+        let part = (!whole).then_some(Part::Class);
+        self.passes.push(Pass::Negatives(per_pair, part));
+        let found = self.fuse_wrong(pairs, whole);
+        self.negatives.insert(found).clone()
     }
 
-    /// The classes of clean (picture, caption) pairs, by their numbers.
-    fn classes_of(&mut self, pairs: Vec<(usize, usize)>) -> Tensor<2> {
+    fn fuse_wrong(&mut self, pairs: Vec<(usize, usize)>, whole: bool) -> WrongPairs {
         let device = self.device();
         let image = indices(pairs.iter().map(|pair| pair.0), &device);
         let text = indices(pairs.iter().map(|pair| pair.1), &device);
         let images = self.image_levels(ImageView::Clean).select(&image);
         let texts = self.text_levels(TextView::Clean).select(&text);
         let padding = AttentionMask::from_bias(self.batch.padding.bias().select(0, text));
-        first_token(self.model.backbone.fuse_part(&images, &texts, &padding, Part::Class))
+        let backbone = &self.model.backbone;
+        if whole {
+            let fused = backbone.fuse(&images, &texts, &padding);
+            return WrongPairs { pairs, class: fused.class.clone(), whole: Some(fused) };
+        }
+        let class = first_token(backbone.fuse_part(&images, &texts, &padding, Part::Class));
+        WrongPairs { pairs, class, whole: None }
     }
 
     /// The momentum image encoder's output for the clean pictures, off the tape.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use weft_kernels::l2_normalize;
 use weft_nn::index::indices;
 
+use crate::itm::ItmConfig;
 use crate::objective::{Loss, Objective, unit_weight};
 use crate::target::rows;
 use crate::views::{ImageView, Views};
@@ -23,6 +24,22 @@ pub struct WpgConfig {
     /// A phrase's score is that of one of so many nearest regions, drawn by lot.
     #[serde(default = "published_nearest")]
     pub nearest: usize,
+    /// Which wrong pictures a caption's phrases are held against.
+    #[serde(default)]
+    pub wrong: WrongPicture,
+}
+
+/// With which states a wrong picture is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WrongPicture {
+    /// Another picture of the batch, drawn by lot, with the states that it has when it is fused with its own
+    /// caption: no further pass (`sample` in MVPTR's release, its default).
+    #[default]
+    Apart,
+    /// The wrong pairs of ITM, both with the states that they have when they are fused with one another (`hard`
+    /// in the release).
+    Paired,
 }
 
 fn published_margin() -> f64 {
@@ -77,9 +94,12 @@ pub fn phrase_scores(
     cosines.gather(1, region).reshape([count])
 }
 
-/// The objective. The wrong picture is another one of the batch, drawn by lot, with the states that it has
-/// when it is fused with its own caption.
-pub struct Wpg(pub WpgConfig);
+/// The objective.
+pub struct Wpg {
+    pub config: WpgConfig,
+    /// Whose wrong pairs are taken where they are.
+    pub itm: Option<ItmConfig>,
+}
 
 impl Objective for Wpg {
     fn name(&self) -> &'static str {
@@ -87,44 +107,126 @@ impl Objective for Wpg {
     }
 
     fn weight(&self) -> f64 {
-        self.0.weight
+        self.config.weight
     }
 
     fn compute(&self, views: &mut Views) -> Loss {
-        let device = views.device();
         let phrases = &views.batch().phrases;
-        let captions = phrases.captions();
-        if captions.is_empty() {
-            return Loss { name: self.name(), value: views.nothing(), figures: Vec::new() };
-        }
-        let mut lots = Lots::new(views.seed("wpg"), views.batch().len());
-        let others = lots.others();
-        let fused = views.fused();
-        let [batch, regions, _] = fused.image.dims();
-        // The first of the encoder's tokens is no region.
-        let hidden = views
-            .image_levels(ImageView::Clean)
-            .padding()
-            .map(|padding| padding.bias().narrow(3, 1, regions).reshape([batch, regions]));
-        let nearest = self.0.nearest.clamp(1, regions);
-        let states = rows(fused.text, phrases.rows.clone());
-        let mut score = |picture_of: Vec<usize>| {
-            let picked = lots.picks(picture_of.len(), nearest);
-            let picked = indices(picked, &device);
-            let picture_of = indices(picture_of, &device);
-            let hidden = hidden.clone().map(|hidden| hidden.select(0, picture_of.clone()));
-            let regions = fused.image.clone().select(0, picture_of);
-            mean_of_each(phrase_scores(states.clone(), regions, hidden, nearest, picked), &captions)
+        let lots = Lots::new(views.seed("wpg"), views.batch().len());
+        let scores = match self.config.wrong {
+            _ if phrases.caption_of.is_empty() => None,
+            WrongPicture::Apart => Some(self.apart(views, lots)),
+            WrongPicture::Paired => self.paired(views, lots),
         };
-        let own: Vec<usize> = phrases.caption_of.clone();
-        let wrong = own.iter().map(|caption| others[*caption]).collect();
-        let (right, wrong) = (score(own), score(wrong));
+        let Some((right, wrong)) = scores else {
+            return Loss { name: self.name(), value: views.nothing(), figures: Vec::new() };
+        };
         let better = right.clone().inner().greater(wrong.clone().inner()).float().mean();
         Loss {
             name: self.name(),
             figures: vec![("wpg_accuracy", better)],
-            value: wpg_loss(right, wrong, self.0.margin),
+            value: wpg_loss(right, wrong, self.config.margin),
         }
+    }
+}
+
+impl Wpg {
+    /// Scores of each caption with a phrase for its own picture and for another one of the batch, drawn by lot.
+    fn apart(&self, views: &mut Views, mut lots: Lots) -> (Tensor<1>, Tensor<1>) {
+        let phrases = &views.batch().phrases;
+        let others = lots.others();
+        let fused = views.fused();
+        let regions = Regions::new(views, fused.image, self.config.nearest);
+        let states = rows(fused.text, phrases.rows.clone());
+        let captions = phrases.captions();
+        let own = &phrases.caption_of;
+        let wrong: Vec<usize> = own.iter().map(|caption| others[*caption]).collect();
+        let mut score = |pictures: &[usize]| {
+            let scores = regions.scores(states.clone(), pictures, pictures, &mut lots);
+            mean_of_each(scores, &captions)
+        };
+        (score(own), score(&wrong))
+    }
+
+    /// Scores of the caption of each wrong pair, where it has a phrase, for its own picture and for the wrong
+    /// one that it was fused with; nothing where no caption of a wrong pair has one.
+    fn paired(&self, views: &mut Views, mut lots: Lots) -> Option<(Tensor<1>, Tensor<1>)> {
+        let itm = self.itm.as_ref().expect("a recipe whose WPG takes wrong pairs has ITM");
+        let device = views.device();
+        let phrases = &views.batch().phrases;
+        let fused = views.fused();
+        let (pairs, wrong) = views.fused_negatives(itm.negatives, itm.per_pair);
+        let [_, tokens, _] = wrong.text.dims();
+
+        let regions = Regions::new(views, fused.image, self.config.nearest);
+        let own = &phrases.caption_of;
+        let states = rows(fused.text, phrases.rows.clone());
+        let right = regions.scores(states, own, own, &mut lots);
+        let captions = phrases.captions();
+        let right = mean_of_each(right, &captions);
+
+        // The phrases of a wrong pair are those of its caption, in another row of what was fused.
+        let mut at = Vec::new();
+        let (mut pair_of, mut picture_of) = (Vec::new(), Vec::new());
+        let (mut counts, mut caption_of) = (Vec::new(), Vec::new());
+        let with_phrases: Vec<usize> = own.chunk_by(|a, b| a == b).map(|own| own[0]).collect();
+        for (pair, (picture, caption)) in pairs.into_iter().enumerate() {
+            let Ok(number) = with_phrases.binary_search(&caption) else { continue };
+            let before = at.len();
+            let of_caption = own.iter().zip(&phrases.places).filter(|(of, _)| **of == caption);
+            at.extend(of_caption.map(|(_, place)| pair * tokens + place));
+            let count = at.len() - before;
+            pair_of.extend(std::iter::repeat_n(pair, count));
+            picture_of.extend(std::iter::repeat_n(picture, count));
+            counts.push(count);
+            caption_of.push(number);
+        }
+        if counts.is_empty() {
+            return None;
+        }
+        let regions = Regions::new(views, wrong.image, self.config.nearest);
+        let states = rows(wrong.text, indices(at, &device));
+        let wrong = mean_of_each(regions.scores(states, &pair_of, &picture_of, &mut lots), &counts);
+        Some((right.select(0, indices(caption_of, &device)), wrong))
+    }
+}
+
+/// The regions that phrases are held against.
+struct Regions {
+    /// `[fused, regions, width]`
+    fused: Tensor<3>,
+    /// Of each picture of the batch, where some of its regions are none: `[batch, regions]`.
+    hidden: Option<Tensor<2>>,
+    nearest: usize,
+}
+
+impl Regions {
+    fn new(views: &mut Views, fused: Tensor<3>, nearest: usize) -> Self {
+        let [_, regions, _] = fused.dims();
+        // The first of the encoder's tokens is no region.
+        let hidden = views.image_levels(ImageView::Clean).padding().map(|padding| {
+            let bias = padding.bias();
+            let [batch, ..] = bias.dims();
+            bias.narrow(3, 1, regions).reshape([batch, regions])
+        });
+        Self { fused, hidden, nearest: nearest.clamp(1, regions) }
+    }
+
+    /// A score for each of `phrases`, `[phrases, width]`, by the regions in row `fused` of what was fused, which
+    /// are those of `picture`.
+    fn scores(
+        &self,
+        phrases: Tensor<2>,
+        fused: &[usize],
+        picture: &[usize],
+        lots: &mut Lots,
+    ) -> Tensor<1> {
+        let device = phrases.device();
+        let picked = indices(lots.picks(fused.len(), self.nearest), &device);
+        let numbers = |of: &[usize]| indices(of.iter().copied(), &device);
+        let hidden = self.hidden.clone().map(|hidden| hidden.select(0, numbers(picture)));
+        let regions = self.fused.clone().select(0, numbers(fused));
+        phrase_scores(phrases, regions, hidden, self.nearest, picked)
     }
 }
 

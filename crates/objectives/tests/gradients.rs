@@ -141,6 +141,8 @@ fn every_objective_of_concepts() {
     let device = Device::flex();
     let toml = "[itc]\n[itm]\nnegatives = \"hardest\"\nper_pair = 1\n[mlm]\n[mcr]\n[wpg]\n";
     check(toml, common::concept_models(&device), common::concept_batch(&device));
+    let toml = "[itm]\n[wpg]\nwrong = \"paired\"\n";
+    check(toml, common::concept_models(&device), common::concept_batch(&device));
 }
 
 #[test]

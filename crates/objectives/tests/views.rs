@@ -38,7 +38,7 @@ fn mamo_makes_each_of_its_passes_once() {
         Pass::Fused(I::Clean, T::Clean, Some(Part::Class)),
         Pass::Fused(I::Masked, T::Clean, Some(Part::Image)),
         Pass::Fused(I::Clean, T::Masked, Some(Part::Text)),
-        Pass::Negatives(2),
+        Pass::Negatives(2, Some(Part::Class)),
         Pass::MomentumImage,
         Pass::MomentumText,
         Pass::MomentumFused,
@@ -150,6 +150,13 @@ fn passes_are_foreseen() {
     for set in 1..1 << names.len() {
         let chosen = names.iter().enumerate().filter(|(at, _)| set >> at & 1 == 1);
         let toml: String = chosen.map(|(_, name)| format!("[{name}]\n")).collect();
+        let objectives: Objectives = toml::from_str(&toml).unwrap();
+        let models = common::concept_models(&device);
+        let found = passes_of(&toml, models, common::concept_batch(&device));
+        assert_eq!(sorted(found), sorted(objectives.passes(1, true)), "{toml}");
+    }
+    for others in ["", "[itc]\n", "[mlm]\n[mcr]\n"] {
+        let toml = format!("{others}[itm]\n[wpg]\nwrong = \"paired\"\n");
         let objectives: Objectives = toml::from_str(&toml).unwrap();
         let models = common::concept_models(&device);
         let found = passes_of(&toml, models, common::concept_batch(&device));

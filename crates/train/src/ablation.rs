@@ -170,6 +170,16 @@ impl Ablation {
     }
 }
 
+/// The recipe without what changes nothing in the model that a run ends with: how its data are prepared ahead, what
+/// is logged and kept, what a run is expected to give.
+pub fn essence(recipe: Recipe) -> Recipe {
+    let mut recipe = Recipe { expected: None, ..recipe };
+    let train = &mut recipe.train;
+    (train.workers, train.queue, train.keep_last) = (1, 1, 1);
+    (train.log_every, train.checkpoint_every, train.collapse_below) = (1, 1, None);
+    recipe
+}
+
 /// What lies beside `folder`.
 fn beside(folder: &Path, path: PathBuf) -> PathBuf {
     folder.parent().unwrap_or(Path::new("")).join(path)
@@ -243,6 +253,35 @@ mod tests {
             })
             .collect();
         assert_eq!(heads, [(0, 768), (0, 512), (0, 128), (2, 128)]);
+    }
+
+    #[test]
+    fn housekeeping_is_not_of_the_essence() {
+        let recipe = Recipe::open("quick").unwrap();
+        let of = |key: &str| essence(recipe.with(&[key.to_string()]).unwrap());
+        let own = essence(recipe.clone());
+        for key in ["train.workers=3", "train.checkpoint_every=7", "train.log_every=9"] {
+            assert_eq!(of(key), own, "{key}");
+        }
+        for key in ["train.steps=7", "optimizer.lr=0.5", "objectives={itc={}}"] {
+            assert_ne!(of(key), own, "{key}");
+        }
+    }
+
+    #[test]
+    fn shared_runs_lie_beside_the_grid() {
+        let grid = Ablation::open("mamo-targets").unwrap();
+        let out = Path::new("runs/ablations/mamo-targets");
+        let shared = grid.variants.iter().find(|variant| variant.run.is_some()).unwrap();
+        assert_eq!(grid.folder(shared, out), Path::new("runs/ablations/mamo-objectives/all"));
+        assert_eq!(grid.folder(&grid.variants[0], out), out.join("pixels"));
+        let start = grid.start_folder(out).unwrap();
+        assert_eq!(start, Path::new("runs/ablations/starts/pictures-and-words"));
+        // Whoever makes the run makes the same one.
+        let other = Ablation::open("mamo-objectives").unwrap();
+        let all = other.variants.iter().find(|variant| variant.folder() == "all").unwrap();
+        assert_eq!(other.recipe_of(all).unwrap(), grid.recipe_of(shared).unwrap());
+        assert_eq!(other.start, grid.start);
     }
 
     #[test]

@@ -93,7 +93,12 @@ fn merged(base: &Recipe, changes: Table, checkpoint: &Path) -> Result<Recipe> {
         Value::String(checkpoint.to_string_lossy().into_owned()),
     )]);
     tree.insert("start".into(), Value::Table(start));
-    Recipe::parse(&toml::to_string(&tree)?)
+    let mut recipe = Recipe::parse(&toml::to_string(&tree)?)?;
+    if recipe.task().is_some() {
+        // A task's data have no tags, and its model is shown none.
+        recipe.data.tags = None;
+    }
+    Ok(recipe)
 }
 
 /// Where a recipe's data come from.

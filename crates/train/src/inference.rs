@@ -12,9 +12,10 @@ use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use weft_data::error::Ledger;
 use weft_data::pipeline::Pipeline;
 use weft_data::record::Record;
+use weft_data::tags;
 use weft_data::tokenizer::Tokenizer;
 use weft_fusion::{Levels, Part};
-use weft_model::Model;
+use weft_model::{Model, Tags};
 use weft_nn::index::indices;
 use weft_nn::{AttentionMask, first_token};
 
@@ -116,17 +117,24 @@ impl Inference {
         ledger: &mut Ledger,
         mut keep: impl FnMut(Levels),
     ) -> Result<(Vec<f32>, Vec<usize>)> {
+        ensure!(
+            self.recipe.tags_at_test().is_none() || records.iter().any(tags::are_known),
+            "the model is shown the tags of pictures (concepts.tags.at_test), and none of {} has any: name \
+             their file with --tags",
+            records.len()
+        );
         let [channels, height, width] = self.pipeline.picture_shape();
         let mut readable = Vec::with_capacity(records.len());
         let mut embeddings = Vec::new();
         let rows: Vec<usize> = (0..records.len()).collect();
         for rows in rows.chunks(self.recipe.eval.batch_size) {
-            let mut pixels = Vec::new();
+            let (mut pixels, mut tags) = (Vec::new(), Vec::new());
             for row in rows {
                 match self.pipeline.picture(&records[*row]) {
                     Ok(picture) => {
                         pixels.extend(picture);
                         readable.push(*row);
+                        tags.push(self.tags_of(&records[*row]));
                     }
                     Err(bad) => {
                         ledger.record(bad);
@@ -139,12 +147,41 @@ impl Inference {
             }
             let pixels = TensorData::new(pixels, [count, channels, height, width]);
             let pixels = Tensor::from_data(pixels, &self.device);
-            let encoded = self.model.backbone.encode_images(pixels, None);
+            let encoded = self.encode(pixels, &tags);
             let embedded = self.model.backbone.image_embedding(encoded.output());
             embeddings.extend(embedded.into_data().iter::<f32>());
             keep(encoded);
         }
         Ok((embeddings, readable))
+    }
+
+    /// The tags that the model is shown of a picture outside training.
+    fn tags_of(&self, record: &Record) -> Vec<u32> {
+        let tokenizer = &self.pipeline.tokenizer;
+        let tags = self.recipe.tags_at_test();
+        tags.map_or(Vec::new(), |tags| tags.all(record, |name| tokenizer.phrase_id(name)))
+    }
+
+    /// Encodes pictures, each beside its `tags`.
+    fn encode(&self, pixels: Tensor<4>, tags: &[Vec<u32>]) -> Levels {
+        let most = tags.iter().map(Vec::len).max().unwrap_or(0);
+        if most == 0 {
+            return self.model.backbone.encode_images(pixels, None);
+        }
+        let pad = self.pipeline.tokenizer.pad_id();
+        let filled = |tags: &'_ Vec<u32>| -> Vec<Option<u32>> {
+            (0..most).map(|at| tags.get(at).copied()).collect()
+        };
+        let places: Vec<Option<u32>> = tags.iter().flat_map(filled).collect();
+        let shape = [tags.len(), most];
+        let ids: Vec<i32> = places.iter().map(|tag| tag.unwrap_or(pad) as i32).collect();
+        let none: Vec<bool> = places.iter().map(Option::is_none).collect();
+        let none = Tensor::<2, Bool>::from_data(TensorData::new(none, shape), &self.device);
+        let tags = Tags {
+            ids: Tensor::from_data(TensorData::new(ids, shape), &self.device),
+            padding: AttentionMask::padding(none),
+        };
+        self.model.backbone.encode_images_with_tags(pixels, &tags).0
     }
 
     /// Encodes captions.

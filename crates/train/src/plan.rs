@@ -188,7 +188,6 @@ fn pass_cost(recipe: &Recipe, pass: Pass) -> Cost {
             }
         }
     };
-    let class = Some(Part::Class);
     let of_task = model.task.map(|task| if task.region { Part::Image } else { Part::Class });
     match pass {
         Pass::Image(_) | Pass::OtherImage | Pass::MomentumImage => image(),
@@ -196,7 +195,7 @@ fn pass_cost(recipe: &Recipe, pass: Pass) -> Cost {
         Pass::Fused(_, _, part) => fused(part),
         Pass::FusedOther => fused(of_task),
         Pass::MomentumFused => fused(None),
-        Pass::Negatives(per_pair) => fused(class).times(per_pair as f64),
+        Pass::Negatives(per_pair, part) => fused(part).times(per_pair as f64),
     }
 }
 

@@ -192,11 +192,15 @@ impl Recipe {
         self.objectives.tasks().first().copied()
     }
 
-    /// How training shows tags: not in fine-tuning, as outside training, since no detector stands in front
-    /// of the model.
+    /// How training shows tags: not in fine-tuning, whose data have none.
     pub fn shown_tags(&self) -> Option<TagConfig> {
         let concepts = self.concepts.as_ref().filter(|_| self.task().is_none())?;
         concepts.tags.clone()
+    }
+
+    /// The tags that the model is shown outside training, if it is. Of a fine-tuned one: none.
+    pub fn tags_at_test(&self) -> Option<TagConfig> {
+        self.shown_tags().filter(|tags| tags.at_test)
     }
 
     /// The stages of the run, one after another.
@@ -348,6 +352,22 @@ mod tests {
         assert!(found.contains(&steps), "{found:?}");
         let gone = |key: &str| found.iter().any(|line| line.starts_with(key));
         assert!(gone("objectives.mlm") && !gone("objectives.itc"), "{found:?}");
+    }
+
+    #[test]
+    fn wrong_pairs_are_there_where_wpg_takes_them() {
+        let recipe = Recipe::open("quick-mvp").unwrap();
+        let of = |keys: &[&str]| {
+            let keys: Vec<String> = keys.iter().map(|key| key.to_string()).collect();
+            recipe.with(&keys).and_then(|recipe| recipe.validate())
+        };
+        let paired = "objectives.wpg.wrong=paired";
+        of(&[paired]).unwrap();
+        let alone = r#"stage=[{name="all", steps=3200, objectives=["itc", "wpg", "mlm", "mcr"]}]"#;
+        let without = "objectives={itc={}, wpg={}, mlm={}, mcr={}}";
+        of(&[without, alone]).unwrap();
+        let error = of(&[without, paired, alone]).unwrap_err();
+        assert!(error.to_string().contains("the wrong pairs of ITM"), "{error:#}");
     }
 
     #[test]

@@ -113,7 +113,7 @@ fn a_part_of_a_pair_costs_less() {
     assert!(within(pass(patches), 5.0 * block(tokens) + block(256.0), 1e-9));
     let class = Pass::Fused(ImageView::Clean, TextView::Clean, Some(Part::Class));
     assert!(within(pass(class), 5.0 * block(tokens) + block(1.0), 1e-9));
-    assert!(within(pass(Pass::Negatives(2)), 2.0 * pass(class), 1e-9));
+    assert!(within(pass(Pass::Negatives(2, Some(Part::Class))), 2.0 * pass(class), 1e-9));
     assert!(within(pass(Pass::MomentumFused), 6.0 * block(tokens), 1e-9));
 }
 

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::Mutex;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use sha2::{Digest, Sha256};
 use weft_eval::{AblationTable, TaskResult, VariantRuns};
-use weft_train::ablation::{Ablation, Variant};
+use weft_train::ablation::{Ablation, Variant, essence};
 use weft_train::fine_tune::fine_tune_of;
 use weft_train::report::Summary;
 use weft_train::run_dir::write_atomically;
@@ -161,7 +161,7 @@ impl Maker<'_> {
             cell.seconds += seconds(&tuned)?;
         }
         if let Some(missing) = self.missing(&cell.results) {
-            anyhow::bail!("{}: no {missing}", folder.display());
+            bail!("{}: no {missing}", folder.display());
         }
         self.kept.lock().expect("no thread panicked").add(cell)
     }
@@ -201,13 +201,12 @@ impl Maker<'_> {
         Ok(Recipe { seed, ..recipe })
     }
 
-    /// SHA-256 of the recipes behind a cell: of the start, of the variant, of what is fine-tuned from it. What a
-    /// recipe expects, and where the start lies, is no part of it.
+    /// SHA-256 of the recipes behind a cell: of the start, of the variant, of what is fine-tuned from it. Where the
+    /// start lies is no part of it.
     fn fingerprint(&self, variant: &Variant, seed: u64) -> Result<String> {
         let mut hash = Sha256::new();
         let mut add = |recipe: Recipe| -> Result<()> {
-            let recipe = Recipe { expected: None, seed, ..recipe };
-            hash.update(recipe.to_toml()?);
+            hash.update(essence(Recipe { seed, ..recipe }).to_toml()?);
             Ok(())
         };
         if let Some(start) = &self.grid.start {
@@ -227,10 +226,10 @@ impl Maker<'_> {
 
 /// Fails where the run in `folder` is not that of the recipe `wanted`: the grid, a recipe or what it was begun
 /// with has changed since.
-fn check(folder: &Path, mut wanted: Recipe) -> Result<()> {
-    let mut found = Recipe::read(&RunDir::open(folder)?.recipe())?;
-    // What a run gives is no part of it, and what follows from the data stands in its own recipe alone.
-    (wanted.expected, found.expected) = (None, None);
+fn check(folder: &Path, wanted: Recipe) -> Result<()> {
+    let found = essence(Recipe::read(&RunDir::open(folder)?.recipe())?);
+    let mut wanted = essence(wanted);
+    // What follows from the data stands in the run's own recipe alone.
     wanted.model.concepts.clone_from(&found.model.concepts);
     wanted.model.task.clone_from(&found.model.task);
     let differences = found.differences(&wanted)?;
@@ -264,8 +263,9 @@ fn commit() -> String {
 fn facts(args: &Args, seeds: &[u64], seconds: f64, commits: &[String]) -> String {
     let seeds: Vec<String> = seeds.iter().map(u64::to_string).collect();
     let steps = args.steps.map(|steps| format!(" --steps {steps}")).unwrap_or_default();
+    let jobs = if args.jobs > 1 { format!(" --jobs {}", args.jobs) } else { String::new() };
     format!(
-        "`weft ablate {}{steps} --seeds {}`, at commit {}; the runs of its cells took {:.0} minutes together, \
+        "`weft ablate {}{steps}{jobs} --seeds {}`, at commit {}; the runs of its cells took {:.0} minutes together, \
          without what they start from and the evaluations.",
         args.name,
         seeds.join(","),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use weft_data::dataset::SourceConfig;
+use weft_data::dataset::{self, SourceConfig};
 use weft_data::export::export;
 use weft_data::packages::{self, NAMES, Options, State};
 
@@ -90,7 +90,7 @@ fn fetch(args: Get) -> Result<ExitCode> {
 }
 
 fn write_shards(args: Export) -> Result<ExitCode> {
-    let dataset = args.data.open(&SourceConfig::default())?;
+    let dataset = dataset::open(&args.data.apply(&SourceConfig::default()))?;
     let splits = match args.split.is_empty() {
         true => dataset.splits.keys().cloned().collect(),
         false => args.split,
@@ -110,7 +110,7 @@ fn describe(args: Describe) -> Result<ExitCode> {
     if let Some(budget) = args.bad_budget {
         config.bad_budget = budget;
     }
-    let dataset = args.data.open(&config)?;
+    let dataset = dataset::open(&args.data.apply(&config))?;
     println!("{}", dataset.summary());
     for (split, records) in &dataset.splits {
         for record in records.iter().take(args.show) {

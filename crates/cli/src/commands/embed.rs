@@ -72,7 +72,7 @@ fn lines(path: &Path, args: &Args) -> Result<ExitCode> {
 
 fn data_set(args: Args) -> Result<ExitCode> {
     let (_, model) = args.model.load()?;
-    let dataset = args.data.open(&model.recipe.data)?;
+    let dataset = args.data.open(&model.recipe)?;
     let splits: Vec<&str> = match &args.split {
         Some(name) => vec![name],
         None => dataset.splits.keys().map(String::as_str).collect(),

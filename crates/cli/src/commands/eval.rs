@@ -113,7 +113,7 @@ fn one(
     found: &mut Found,
 ) -> Result<()> {
     let path = checkpoint.path().display().to_string();
-    let config = args.data.evaluated(&model.recipe.data);
+    let config = args.data.evaluated(&model.recipe);
     match task {
         Task::Retrieval => retrieval(args, &config, &path, model, found),
         Task::Own => fine_tuned(args, checkpoint, model, found),
@@ -242,8 +242,9 @@ fn fine_tuned(
         args.split.len()
     );
     let task = model.recipe.task().context("the model is not fine-tuned for a task")?;
+    ensure!(args.data.tags.is_none(), "--tags: a fine-tuned model is shown none");
     let mut recipe = model.recipe.clone();
-    recipe.data = args.data.evaluated(&recipe.data);
+    recipe.data = args.data.evaluated(&recipe);
     let examples = Examples::open(task, &recipe, Some(checkpoint.classes()?))?;
     let dataset = examples.dataset();
     let path = checkpoint.path().display().to_string();

@@ -40,7 +40,7 @@ struct GatesArgs {
 pub fn run(args: Args) -> Result<ExitCode> {
     let What::Gates(args) = args.what;
     let (_, model) = args.model.load()?;
-    let dataset = args.data.open(&model.recipe.data)?;
+    let dataset = args.data.open(&model.recipe)?;
     for gates in model.gates(dataset.split(&args.split)?, args.often)? {
         println!("{}", shown(&gates, args.words));
     }

@@ -37,7 +37,7 @@ pub struct Args {
 pub fn run(args: Args) -> Result<ExitCode> {
     ensure!(!args.query.trim().is_empty(), "the query is empty");
     let (_, model) = args.model.load()?;
-    let dataset = args.data.open(&model.recipe.data)?;
+    let dataset = args.data.open(&model.recipe)?;
     let records: Vec<Record> = match &args.split {
         Some(name) => dataset.split(name)?.to_vec(),
         None => {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use weft_data::dataset::{self, Dataset, SourceConfig};
 use weft_data::{emoji, scenes, tasks};
+use weft_train::Recipe;
 use weft_train::checkpoint::Checkpoint;
 use weft_train::inference::Inference;
 
@@ -45,6 +46,10 @@ pub struct DataArgs {
     /// Of a model that sees a detector's regions: the file with those of these pictures.
     #[arg(long)]
     pub regions: Option<PathBuf>,
+    /// The file with the names of what is in these pictures (data.tags). Outside training a model is shown
+    /// them only if concepts.tags.at_test is set.
+    #[arg(long)]
+    pub tags: Option<PathBuf>,
 }
 
 impl DataArgs {
@@ -66,16 +71,23 @@ impl DataArgs {
         if let Some(regions) = &self.regions {
             config.regions = Some(absolute(&regions.to_string_lossy()));
         }
+        if let Some(tags) = &self.tags {
+            config.tags = Some(absolute(&tags.to_string_lossy()));
+        }
         config
     }
 
-    /// The same for what is not training: nothing else asks for a file of tags.
-    pub fn evaluated(&self, config: &SourceConfig) -> SourceConfig {
-        SourceConfig { tags: None, ..self.apply(config) }
+    /// What a model of `recipe` is used on. Where it is shown no tags outside training, no file of them is
+    /// asked for; with other data, none of the training's is.
+    pub fn evaluated(&self, recipe: &Recipe) -> SourceConfig {
+        let config = self.apply(&recipe.data);
+        let of_training = self.data.is_none() && recipe.tags_at_test().is_some();
+        let tags = config.tags.filter(|_| of_training || self.tags.is_some());
+        SourceConfig { tags, ..config }
     }
 
     /// Opens the data set, not to train on it.
-    pub fn open(&self, config: &SourceConfig) -> Result<Dataset> {
-        Ok(dataset::open(&self.evaluated(config))?)
+    pub fn open(&self, recipe: &Recipe) -> Result<Dataset> {
+        Ok(dataset::open(&self.evaluated(recipe))?)
     }
 }

@@ -47,7 +47,7 @@ struct Agreement {
 
 pub fn run(args: Args) -> Result<ExitCode> {
     let (_, model) = args.model.load()?;
-    let dataset = args.data.open(&model.recipe.data)?;
+    let dataset = args.data.open(&model.recipe)?;
     let names = std::fs::read_to_string(&args.names);
     let names = names.with_context(|| args.names.display().to_string())?;
     let names = names.lines().map(str::trim).filter(|name| !name.is_empty());

@@ -28,7 +28,7 @@ impl Recipe {
         self.validate_masks()?;
         self.validate_concepts()?;
         self.validate_regions()?;
-        self.stages()?;
+        self.validate_stages()?;
         self.validate_task()
     }
 
@@ -111,6 +111,15 @@ impl Recipe {
         ensure!(
             self.task() != Some(Task::Grounding),
             "grounding lets patches propose rectangles; the image encoder sees regions"
+        );
+        Ok(())
+    }
+
+    fn validate_stages(&self) -> Result<()> {
+        let lack = self.stages()?.iter().any(|stage| stage.objectives.lack_wrong_pairs());
+        ensure!(
+            !lack,
+            "objectives.wpg.wrong = \"paired\" takes the wrong pairs of ITM, and needs it"
         );
         Ok(())
     }
