@@ -25,7 +25,7 @@ pub struct WpgConfig {
     #[serde(default = "published_nearest")]
     pub nearest: usize,
     /// Which wrong pictures a caption's phrases are held against.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "WrongPicture::is_apart")]
     pub wrong: WrongPicture,
 }
 
@@ -40,6 +40,12 @@ pub enum WrongPicture {
     /// The wrong pairs of ITM, both with the states that they have when they are fused with one another (`hard`
     /// in the release).
     Paired,
+}
+
+impl WrongPicture {
+    fn is_apart(&self) -> bool {
+        *self == Self::Apart
+    }
 }
 
 fn published_margin() -> f64 {

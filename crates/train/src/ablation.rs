@@ -106,11 +106,20 @@ impl Ablation {
         ensure!(!self.variants.is_empty(), "variants: at least one is needed");
         ensure!(!self.seeds.is_empty(), "seeds: at least one is needed");
         for (at, variant) in self.variants.iter().enumerate() {
-            let folder = variant.folder();
-            let twice = self.variants[..at].iter().any(|other| other.folder() == folder);
+            let name = variant.folder();
+            let folder = |variant: &Variant| self.folder(variant, Path::new(&self.name));
+            let others = &self.variants[..at];
+            let twice = others
+                .iter()
+                .any(|other| other.folder() == name || folder(other) == folder(variant));
             ensure!(
-                !twice && !folder.is_empty(),
-                "variants: {:?} needs a name of its own",
+                !twice && !name.is_empty(),
+                "variants: {:?} needs a name and runs of its own",
+                variant.name
+            );
+            ensure!(
+                variant.run.is_none() || self.start.as_ref().is_none_or(|s| s.name.is_some()),
+                "variants: the start of {:?}, whose run another grid shares, needs a name, too",
                 variant.name
             );
             self.recipe_of(variant)?;
@@ -297,7 +306,10 @@ mod tests {
         assert!(format!("{error:#}").contains("steps"), "{error:#}");
         let twice = "[[variants]]\nname=\"+ A\"\nset=[]\n[[variants]]\nname=\"a\"\nset=[]\n";
         let error = of(&format!("{head}{twice}")).unwrap_err();
-        assert!(format!("{error:#}").contains("name of its own"), "{error:#}");
+        assert!(format!("{error:#}").contains("a name and runs of its own"), "{error:#}");
+        let shared = "[start]\nrecipe=\"quick\"\n[[variants]]\nname=\"a\"\nrun=\"y/b\"\nset=[]\n";
+        let error = of(&format!("{head}{shared}")).unwrap_err();
+        assert!(format!("{error:#}").contains("needs a name, too"), "{error:#}");
         assert!(Ablation::open("nothing").unwrap_err().to_string().contains("mamo-objectives"));
     }
 }

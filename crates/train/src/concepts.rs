@@ -3,6 +3,7 @@
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use weft_concepts::ConceptVocabulary;
+use weft_data::dataset::Dataset;
 use weft_data::record::Record;
 use weft_data::tags::{self, TagConfig};
 use weft_data::tokenizer::{Phrases, Tokenizer};
@@ -55,6 +56,23 @@ impl ConceptRecipe {
             None => vocabulary,
         };
         tokenizer.with_phrases(Phrases { room: self.room, vocabulary })
+    }
+
+    /// Fails where the model of these concepts is shown tags outside training, and a split of `dataset` has
+    /// none at all.
+    pub fn check_tags(&self, dataset: &Dataset) -> Result<()> {
+        if !self.tags.as_ref().is_some_and(|tags| tags.at_test) {
+            return Ok(());
+        }
+        for (split, records) in &dataset.splits {
+            ensure!(
+                records.is_empty() || records.iter().any(tags::are_known),
+                "the model is shown tags (concepts.tags.at_test), and none of the {} pictures of {split} has \
+                 any: name their file with --tags",
+                records.len()
+            );
+        }
+        Ok(())
     }
 
     /// What a model with the phrases of `tokenizer` is made of.

@@ -12,7 +12,6 @@ use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use weft_data::error::Ledger;
 use weft_data::pipeline::Pipeline;
 use weft_data::record::Record;
-use weft_data::tags;
 use weft_data::tokenizer::Tokenizer;
 use weft_fusion::{Levels, Part};
 use weft_model::{Model, Tags};
@@ -117,12 +116,6 @@ impl Inference {
         ledger: &mut Ledger,
         mut keep: impl FnMut(Levels),
     ) -> Result<(Vec<f32>, Vec<usize>)> {
-        ensure!(
-            self.recipe.tags_at_test().is_none() || records.iter().any(tags::are_known),
-            "the model is shown the tags of pictures (concepts.tags.at_test), and none of {} has any: name \
-             their file with --tags",
-            records.len()
-        );
         let [channels, height, width] = self.pipeline.picture_shape();
         let mut readable = Vec::with_capacity(records.len());
         let mut embeddings = Vec::new();

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 use weft_data::augment::Augment;
-use weft_data::dataset::SourceConfig;
+use weft_data::dataset::{Dataset, SourceConfig};
 use weft_data::mask::MaskConfig;
 use weft_data::packages;
 use weft_data::pipeline::Pipeline;
@@ -201,6 +201,18 @@ impl Recipe {
     /// The tags that the model is shown outside training, if it is. Of a fine-tuned one: none.
     pub fn tags_at_test(&self) -> Option<TagConfig> {
         self.shown_tags().filter(|tags| tags.at_test)
+    }
+
+    /// Fails where the model is shown tags outside training, and a split of `dataset` has none at all.
+    ///
+    /// # Errors
+    ///
+    /// Names the split.
+    pub fn check_tags(&self, dataset: &Dataset) -> Result<()> {
+        match (&self.concepts, self.task()) {
+            (Some(concepts), None) => concepts.check_tags(dataset),
+            _ => Ok(()),
+        }
     }
 
     /// The stages of the run, one after another.

@@ -1,6 +1,6 @@
 //! `weft ablate`: variants of a recipe over the same seeds, as one table.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::Mutex;
@@ -31,7 +31,7 @@ pub struct Args {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     jobs: u16,
     /// Where the runs are: OUT/VARIANT/seed-0 and so on; by default runs/ablations/NAME. What is finished
-    /// there is not done again, and what was interrupted goes on.
+    /// there is not done again, and what was interrupted goes on. What grids share lies beside OUT.
     #[arg(long)]
     out: Option<PathBuf>,
     /// Write the table to FILE.md and FILE.html, and what it is made of to FILE.json, cell by cell. Cells that
@@ -42,7 +42,11 @@ pub struct Args {
 
 pub fn run(args: Args) -> Result<ExitCode> {
     let grid = Ablation::open(&args.name)?;
-    let seeds = args.seeds.clone().unwrap_or_else(|| grid.seeds.clone());
+    let mut seeds = Vec::new();
+    for seed in args.seeds.as_ref().unwrap_or(&grid.seeds) {
+        ensure!(!seeds.contains(seed), "seed {seed} is there twice");
+        seeds.push(*seed);
+    }
     let default = || Path::new("runs").join("ablations").join(&grid.name);
     let maker = Maker {
         grid: &grid,
@@ -52,26 +56,27 @@ pub fn run(args: Args) -> Result<ExitCode> {
         kept: Mutex::new(KeptCells::open(args.table.as_ref().map(|t| t.with_extension("json")))?),
     };
     // Seed by seed, so that what there is after an interruption compares all variants.
-    let mut missing = Vec::new();
     for seed in &seeds {
+        let mut missing = Vec::new();
         for variant in &grid.variants {
             if maker.kept(variant, *seed)?.is_none() {
-                missing.push((variant, *seed));
+                missing.push(variant);
             }
         }
+        if !missing.is_empty() {
+            maker.start(*seed)?;
+        }
+        at_once(args.jobs, missing, |variant| maker.cell(variant, *seed))?;
     }
-    let mut starting: Vec<u64> = missing.iter().map(|(_, seed)| *seed).collect();
-    starting.dedup();
-    at_once(args.jobs, starting, |seed| maker.start(seed))?;
-    at_once(args.jobs, missing, |(variant, seed)| maker.cell(variant, seed))?;
 
     let mut variants = Vec::with_capacity(grid.variants.len());
-    let mut seconds = 0.0;
+    let (mut seconds, mut commits) = (0.0, BTreeSet::new());
     for variant in &grid.variants {
         let mut results = Vec::with_capacity(seeds.len());
         for seed in &seeds {
             let cell = maker.kept(variant, *seed)?.context("a cell was made and is not there")?;
             seconds += cell.seconds;
+            commits.insert(cell.commit);
             results.push(cell.results);
         }
         variants.push(VariantRuns { name: variant.name.clone(), runs: results });
@@ -79,7 +84,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let table = AblationTable::new(&variants, &grid.metrics);
     println!("{}", table.markdown());
     if let Some(path) = &args.table {
-        let commits = maker.kept.lock().expect("no thread panicked").commits();
+        let commits: Vec<String> = commits.into_iter().collect();
         let facts = facts(&args, &seeds, seconds, &commits);
         let page = format!("# {}\n\n{facts}\n\n{}", grid.name, table.markdown());
         write_atomically(&path.with_extension("md"), page.as_bytes())?;
@@ -130,7 +135,9 @@ impl Maker<'_> {
         let (Some(start), Some(folder)) = (&self.grid.start, self.start_folder(seed)) else {
             return Ok(());
         };
-        self.runs.train(&folder, &start.recipe, None, &settings(&seed.to_string(), &start.set))?;
+        // Nothing runs beside it, so it has the whole machine.
+        let runs = Runs::default();
+        runs.train(&folder, &start.recipe, None, &settings(&seed.to_string(), &start.set))?;
         check(&folder, Recipe { seed, ..Recipe::open(&start.recipe)?.with(&start.set)? })
     }
 
@@ -213,7 +220,9 @@ impl Maker<'_> {
             add(Recipe::open(&start.recipe)?.with(&start.set)?)?;
         }
         let mut recipe = self.recipe(variant, seed)?;
-        recipe.start.checkpoint = recipe.start.checkpoint.map(|_| PathBuf::new());
+        if self.grid.start.is_some() {
+            recipe.start.checkpoint = Some(PathBuf::new());
+        }
         for task in &self.grid.tasks {
             let (task, _) = task.split_once('@').unwrap_or((task, ""));
             add(fine_tune_of(task, &recipe, Path::new(""))?.with(&self.grid.task_set)?)?;

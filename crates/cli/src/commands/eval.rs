@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
+use clap::ValueEnum;
 use weft_data::dataset::SourceConfig;
 use weft_data::error::Ledger;
 use weft_data::record::Record;
 use weft_eval::{Example, TaskResult, results_table, tasks_page, vqa_submission};
-use weft_train::RunDir;
 use weft_train::checkpoint::Checkpoint;
 use weft_train::evaluate::{Evaluation, retrieve};
 use weft_train::inference::Inference;
@@ -18,6 +18,7 @@ use weft_train::tasks::{
     weak_grounding,
 };
 use weft_train::trainer::credits;
+use weft_train::{Recipe, RunDir};
 
 use super::source::{DataArgs, ModelArgs};
 
@@ -85,6 +86,10 @@ const SHOWN: usize = 4;
 
 pub fn run(args: Args) -> Result<ExitCode> {
     let (checkpoint, model) = args.model.load()?;
+    ensure!(
+        args.data.tags.is_none() || model.recipe.task().is_none(),
+        "--tags: a fine-tuned model is shown none"
+    );
     let own = if model.recipe.task().is_some() { Task::Own } else { Task::Retrieval };
     let mut found = Found::default();
     match args.task.unwrap_or(own) {
@@ -113,7 +118,10 @@ fn one(
     found: &mut Found,
 ) -> Result<()> {
     let path = checkpoint.path().display().to_string();
-    let config = args.data.evaluated(&model.recipe);
+    let config = args.data.evaluated(&model.recipe)?;
+    if let Some(reason) = left_out(task, &model.recipe) {
+        bail!("{} {reason}", name(task));
+    }
     match task {
         Task::Retrieval => retrieval(args, &config, &path, model, found),
         Task::Own => fine_tuned(args, checkpoint, model, found),
@@ -152,8 +160,8 @@ fn all(args: &Args, checkpoint: &Checkpoint, model: &Inference, found: &mut Foun
         checkpoint.path().display()
     );
     for task in [Task::Retrieval, Task::Contrast, Task::Classification, Task::WeakGrounding] {
-        if task == Task::WeakGrounding && model.recipe.patch_grid().is_none() {
-            eprintln!("weak grounding left out: heat maps are of patches, the model sees regions");
+        if let Some(reason) = left_out(task, &model.recipe) {
+            eprintln!("left out: {} {reason}", name(task));
             continue;
         }
         one(task, args, checkpoint, model, found)?;
@@ -183,6 +191,20 @@ fn all(args: &Args, checkpoint: &Checkpoint, model: &Inference, found: &mut Foun
     Ok(())
 }
 
+/// Why a model of `recipe` cannot be asked `task`.
+fn left_out(task: Task, recipe: &Recipe) -> Option<&'static str> {
+    let of_pairs = matches!(task, Task::Retrieval | Task::Own | Task::All);
+    if !of_pairs && recipe.tags_at_test().is_some() {
+        return Some("has pictures without tags, and the model is shown tags");
+    }
+    let heat_map = task == Task::WeakGrounding && recipe.patch_grid().is_none();
+    heat_map.then_some("draws heat maps over patches, and the model sees regions")
+}
+
+fn name(task: Task) -> String {
+    task.to_possible_value().map_or(String::new(), |value| value.get_name().to_string())
+}
+
 /// The runs that were fine-tuned from `run`, by name.
 fn fine_tuned_runs(run: &RunDir) -> Result<Vec<PathBuf>> {
     let folder = run.tasks();
@@ -208,6 +230,7 @@ fn retrieval(
     found: &mut Found,
 ) -> Result<()> {
     let dataset = weft_data::dataset::open(config)?;
+    model.recipe.check_tags(&dataset)?;
     let splits = splits(args, dataset.splits.keys());
     ensure!(!splits.is_empty(), "no test split; name one with --split\n{}", dataset.summary());
     for split in &splits {
@@ -242,9 +265,8 @@ fn fine_tuned(
         args.split.len()
     );
     let task = model.recipe.task().context("the model is not fine-tuned for a task")?;
-    ensure!(args.data.tags.is_none(), "--tags: a fine-tuned model is shown none");
     let mut recipe = model.recipe.clone();
-    recipe.data = args.data.evaluated(&recipe);
+    recipe.data = SourceConfig { tags: None, ..args.data.evaluated(&recipe)? };
     let examples = Examples::open(task, &recipe, Some(checkpoint.classes()?))?;
     let dataset = examples.dataset();
     let path = checkpoint.path().display().to_string();

@@ -1,6 +1,5 @@
 //! What the runs of a grid gave, kept beside its table, so that nobody needs the runs to check it or go on.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -16,7 +15,7 @@ pub struct Cell {
     pub seed: u64,
     /// SHA-256 of all recipes behind it.
     pub recipes: String,
-    /// Of the program that made it, as far as the folder told.
+    /// Of the folder in which the cell was collected.
     pub commit: String,
     /// What its runs took.
     pub seconds: f64,
@@ -65,24 +64,19 @@ impl KeptCells {
         Ok(Some(cell))
     }
 
-    /// Adds a cell and writes the file.
+    /// Adds a cell, in the place of one of the same variant and seed, and writes the file.
     ///
     /// # Errors
     ///
     /// When it cannot be written.
     pub fn add(&mut self, cell: Cell) -> Result<()> {
+        self.cells.retain(|other| (&other.variant, other.seed) != (&cell.variant, cell.seed));
         self.cells.push(cell);
         self.cells.sort_by_key(|cell| cell.seed);
         let Some(path) = &self.path else { return Ok(()) };
         let text = serde_json::to_string_pretty(&self.cells)?;
         write_atomically(path, format!("{text}\n").as_bytes())
             .with_context(|| path.display().to_string())
-    }
-
-    /// The commits at which cells were made, each once.
-    pub fn commits(&self) -> Vec<String> {
-        let commits: BTreeSet<&String> = self.cells.iter().map(|cell| &cell.commit).collect();
-        commits.into_iter().cloned().collect()
     }
 }
 
@@ -111,6 +105,10 @@ mod tests {
         let again = KeptCells::open(Some(path.clone())).unwrap();
         assert_eq!(again.find("a", 0, "abc").unwrap(), Some(&cell("a", 0)));
         assert_eq!(again.find("b", 0, "abc").unwrap(), None);
+        // Made again, it takes the place of the other.
+        kept.add(Cell { seconds: 2.5, ..cell("a", 1) }).unwrap();
+        assert_eq!(kept.cells.len(), 2);
+        assert_eq!(kept.find("a", 1, "abc").unwrap().unwrap().seconds, 2.5);
         let error = again.find("a", 1, "other").unwrap_err().to_string();
         assert!(error.contains("grid.json") && error.contains("seed 1"), "{error}");
         std::fs::write(&path, "{}").unwrap();
@@ -121,6 +119,6 @@ mod tests {
     fn without_a_file_cells_are_kept_in_memory_alone() {
         let mut kept = KeptCells::open(None).unwrap();
         kept.add(cell("a", 0)).unwrap();
-        assert_eq!(kept.commits(), ["0"]);
+        assert_eq!(kept.cells, [cell("a", 0)]);
     }
 }

@@ -26,6 +26,12 @@ impl Runs {
         from: Option<&Path>,
         settings: &[&str],
     ) -> Result<()> {
+        // Of two processes that want the same run one trains, and the other would tread on it.
+        let lock = folder.with_extension("lock");
+        let file = created(&lock)?;
+        file.try_lock().with_context(|| {
+            format!("{} is being trained by another process ({})", folder.display(), lock.display())
+        })?;
         if folder.join("summary.json").exists() {
             return Ok(());
         }
@@ -77,16 +83,21 @@ impl Runs {
             return Ok(());
         };
         let log = folder.with_extension("log");
-        if let Some(above) = log.parent() {
-            std::fs::create_dir_all(above).with_context(|| above.display().to_string())?;
-        }
-        let open = || File::options().create(true).append(true).open(&log);
-        let file = open().with_context(|| log.display().to_string())?;
+        let file = created(&log)?;
         command.env("RAYON_NUM_THREADS", threads.to_string());
         let status = command.stdout(file.try_clone()?).stderr(file).status()?;
         ensure!(status.success(), "{command:?} ended with {status}: see {}", log.display());
         Ok(())
     }
+}
+
+/// The file `path` to append to, with the folders above it.
+fn created(path: &Path) -> Result<File> {
+    if let Some(above) = path.parent() {
+        std::fs::create_dir_all(above).with_context(|| above.display().to_string())?;
+    }
+    let file = File::options().create(true).append(true).open(path);
+    file.with_context(|| path.display().to_string())
 }
 
 /// The whole recipe that the run should have which `Runs::fine_tuned` put into `folder`.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use weft_data::dataset::{self, Dataset, SourceConfig};
 use weft_data::{emoji, scenes, tasks};
 use weft_train::Recipe;
@@ -79,15 +79,28 @@ impl DataArgs {
 
     /// What a model of `recipe` is used on. Where it is shown no tags outside training, no file of them is
     /// asked for; with other data, none of the training's is.
-    pub fn evaluated(&self, recipe: &Recipe) -> SourceConfig {
+    ///
+    /// # Errors
+    ///
+    /// Where the model is shown a detector's tags, and there is no file of them for these data: names that the
+    /// data have themselves are not a detector's.
+    pub fn evaluated(&self, recipe: &Recipe) -> Result<SourceConfig> {
         let config = self.apply(&recipe.data);
-        let of_training = self.data.is_none() && recipe.tags_at_test().is_some();
+        let shown = recipe.tags_at_test().is_some();
+        let of_training = shown && config.source == recipe.data.source;
         let tags = config.tags.filter(|_| of_training || self.tags.is_some());
-        SourceConfig { tags, ..config }
+        ensure!(
+            !shown || recipe.data.tags.is_none() || tags.is_some(),
+            "the model is shown a detector's tags (concepts.tags.at_test): name those of {} with --tags",
+            config.source
+        );
+        Ok(SourceConfig { tags, ..config })
     }
 
     /// Opens the data set, not to train on it.
     pub fn open(&self, recipe: &Recipe) -> Result<Dataset> {
-        Ok(dataset::open(&self.evaluated(recipe))?)
+        let dataset = dataset::open(&self.evaluated(recipe)?)?;
+        recipe.check_tags(&dataset)?;
+        Ok(dataset)
     }
 }

@@ -5,7 +5,7 @@ use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use weft_data::error::Ledger;
 use weft_data::tags;
@@ -47,6 +47,10 @@ struct Agreement {
 
 pub fn run(args: Args) -> Result<ExitCode> {
     let (_, model) = args.model.load()?;
+    ensure!(
+        model.recipe.tags_at_test().is_none(),
+        "the model is shown tags (concepts.tags.at_test), and would say what it was told"
+    );
     let dataset = args.data.open(&model.recipe)?;
     let names = std::fs::read_to_string(&args.names);
     let names = names.with_context(|| args.names.display().to_string())?;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use weft_train::checkpoint::Checkpoint;
 use weft_train::fine_tune::fine_tune;
 use weft_train::interrupt::Interrupt;
@@ -31,6 +31,7 @@ pub struct Args {
     /// Go on with a run, from its latest checkpoint or from the one named. The recipe is the run's.
     #[arg(long, value_name = "RUN", conflicts_with_all = [
         "recipe", "from", "out", "overwrite", "steps", "seed", "set", "data", "images",
+        "regions", "tags",
     ])]
     resume: Option<PathBuf>,
     /// Number of steps.
@@ -100,6 +101,10 @@ fn recipe(args: &Args) -> Result<Recipe> {
     if let Some(seed) = args.seed {
         recipe.seed = seed;
     }
+    ensure!(
+        args.data.tags.is_none() || recipe.task().is_none(),
+        "--tags: a fine-tuned model is shown none"
+    );
     recipe.data = args.data.apply(&recipe.data);
     recipe.validate()?;
     Ok(recipe)

@@ -114,7 +114,11 @@ pub(super) fn open_data(
     classes: Option<Vec<String>>,
 ) -> Result<(Dataset, Option<Examples>)> {
     match recipe.task() {
-        None => Ok((dataset::open(&recipe.data)?, None)),
+        None => {
+            let dataset = dataset::open(&recipe.data)?;
+            recipe.check_tags(&dataset)?;
+            Ok((dataset, None))
+        }
         Some(task) => {
             let examples = Examples::open(task, recipe, classes)?;
             Ok((examples.dataset(), Some(examples)))
