@@ -240,6 +240,13 @@ fn a_grid_compares_its_variants_and_goes_on_where_it_stopped() {
     std::fs::remove_dir_all(&out).unwrap();
     assert_eq!(succeed(ablate()), again);
     assert!(!out.exists());
+
+    // What another process trains is left alone.
+    let lock = out.join("start/seed-0.lock");
+    std::fs::create_dir_all(lock.parent().unwrap()).unwrap();
+    let lock = std::fs::File::create(lock).unwrap();
+    lock.lock().unwrap();
+    assert!(fail(without_table()).contains("is being trained by another process"));
 }
 
 #[test]

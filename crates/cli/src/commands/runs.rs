@@ -26,7 +26,8 @@ impl Runs {
         from: Option<&Path>,
         settings: &[&str],
     ) -> Result<()> {
-        // Of two processes that want the same run one trains, and the other would tread on it.
+        // Of two processes that want the same run one trains, and the other would tread on it. The lock is the
+        // child's, too, which goes on where this process is killed.
         let lock = folder.with_extension("lock");
         let file = created(&lock)?;
         file.try_lock().with_context(|| {
@@ -45,6 +46,7 @@ impl Runs {
             }
         }
         eprintln!("{}", folder.display());
+        command.stdin(file);
         self.succeed(command, folder)
     }
 
