@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rand::RngExt;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -66,6 +67,10 @@ pub struct ScenesConfig {
     /// How many of the sprites there are scenes of; without it all. Fewer are easier to tell apart.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kinds: Option<usize>,
+    /// The most objects of a scene, two to four, but in `test_objects`; without it four. What a task
+    /// adds to a scene is not bounded by it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub objects: Option<usize>,
 }
 
 impl Default for ScenesConfig {
@@ -78,6 +83,7 @@ impl Default for ScenesConfig {
             test: 500,
             sprites: None,
             kinds: None,
+            objects: None,
         }
     }
 }
@@ -120,6 +126,13 @@ impl Scenes {
                 config.size
             )));
         }
+        let [fewest, most] = Split::Train.objects();
+        if let Some(objects) = config.objects.filter(|count| !(fewest..=most).contains(count)) {
+            return Err(DataError::Config(format!(
+                "data.scenes.objects is {objects}; expected {fewest} to {most}, the numbers of \
+                 objects in scenes of training"
+            )));
+        }
         let sprites = match &config.sprites {
             Some(folder) => sprites::from_folder(folder)?,
             None => sprites::built_in()?,
@@ -136,7 +149,11 @@ impl Scenes {
     /// Scene `index` of a split.
     pub fn scene(&self, split: Split, index: u64) -> Scene {
         let mut rng = addressed(self.config.seed, index, split.name(), "scene");
-        sample::sample(&self.lexicon, split, None, &[], &mut rng)
+        let count = self.config.objects.filter(|_| split != Split::TestObjects).map(|most| {
+            let [fewest, _] = split.objects();
+            rng.random_range(fewest..=most)
+        });
+        sample::sample(&self.lexicon, split, count, &[], &mut rng)
     }
 
     /// The captions of that scene.

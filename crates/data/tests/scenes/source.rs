@@ -1,11 +1,12 @@
 //! Scenes as a source of records: by name, from a folder of sprites, and out as shards.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use image::{Rgba, RgbaImage};
 use weft_data::dataset::{self, Dataset, SourceConfig};
 use weft_data::export::export;
+use weft_data::scenes::split::Split;
 use weft_data::scenes::{Scenes, ScenesConfig, open};
 
 use crate::small;
@@ -113,6 +114,10 @@ fn folders_that_do_not_serve_are_refused_by_name() {
         let kinds = ScenesConfig { kinds: Some(kinds), ..small(0) };
         names(open(&kinds).unwrap_err().to_string(), &["scenes.kinds", "12 to"]);
     }
+    for objects in [1, 5] {
+        let objects = ScenesConfig { objects: Some(objects), ..small(0) };
+        names(open(&objects).unwrap_err().to_string(), &["scenes.objects", "2 to 4"]);
+    }
 }
 
 #[test]
@@ -185,4 +190,15 @@ fn shards_hold_the_annotations_and_are_not_mixed() {
     let other = tempfile::tempdir().unwrap();
     let again = export(&dataset, "val", other.path(), 100).unwrap();
     assert_eq!(std::fs::read(&again.shards[0]).unwrap(), bytes);
+}
+
+#[test]
+fn fewer_objects_are_the_most_of_every_split_but_that_of_many() {
+    let scenes = Scenes::new(&ScenesConfig { objects: Some(3), ..small(0) }).unwrap();
+    for &split in Split::ALL {
+        let counts: BTreeSet<usize> =
+            (0..100).map(|index| scenes.scene(split, index).objects.len()).collect();
+        let expected = if split == Split::TestObjects { [5, 6] } else { [2, 3] };
+        assert_eq!(counts, BTreeSet::from(expected), "{split:?}");
+    }
 }
