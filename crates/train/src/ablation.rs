@@ -254,14 +254,14 @@ mod tests {
             .iter()
             .map(|variant| {
                 let mut recipe = ablation.recipe_of(variant).unwrap();
-                let head = recipe.model.mim_head.take().map_or((0, 128), |h| (h.depth, h.output));
+                let head = recipe.model.mim_head.take().map_or((0, 64), |h| (h.depth, h.output));
                 let all = ablation.recipe_of(&ablation.variants[2]).unwrap();
                 recipe.objectives.mim.clone_from(&all.objectives.mim);
                 assert_eq!(recipe, all, "{}", variant.name);
                 head
             })
             .collect();
-        assert_eq!(heads, [(0, 768), (0, 512), (0, 128), (2, 128)]);
+        assert_eq!(heads, [(0, 768), (0, 512), (0, 64), (2, 64)]);
     }
 
     #[test]
