@@ -64,12 +64,19 @@ impl KeptCells {
         Ok(Some(cell))
     }
 
-    /// Adds a cell, in the place of one of the same variant and seed, and writes the file.
+    /// Adds a cell, in the place of one of the same variant and seed, and writes the file. Checkpoints are named from
+    /// the current folder: the file is published, and where that folder lies belongs to one machine.
     ///
     /// # Errors
     ///
     /// When it cannot be written.
-    pub fn add(&mut self, cell: Cell) -> Result<()> {
+    pub fn add(&mut self, mut cell: Cell) -> Result<()> {
+        let here = std::env::current_dir()?;
+        for result in &mut cell.results {
+            if let Ok(path) = Path::new(&result.checkpoint).strip_prefix(&here) {
+                result.checkpoint = path.display().to_string();
+            }
+        }
         self.cells.retain(|other| (&other.variant, other.seed) != (&cell.variant, cell.seed));
         self.cells.push(cell);
         self.cells.sort_by_key(|cell| cell.seed);
@@ -113,6 +120,27 @@ mod tests {
         assert!(error.contains("grid.json") && error.contains("seed 1"), "{error}");
         std::fs::write(&path, "{}").unwrap();
         assert!(KeptCells::open(Some(path)).is_err());
+    }
+
+    #[test]
+    fn checkpoints_are_named_from_the_current_folder() {
+        let here = std::env::current_dir().unwrap();
+        let result = |checkpoint: &Path| TaskResult {
+            task: "retrieval".into(),
+            split: "test".into(),
+            n: 1,
+            metrics: [].into(),
+            recipe: "quick".into(),
+            checkpoint: checkpoint.display().to_string(),
+            seed: 0,
+            seconds: 1.0,
+        };
+        let results = vec![result(&here.join("runs/a")), result(Path::new("runs/b"))];
+        let mut kept = KeptCells::open(None).unwrap();
+        kept.add(Cell { results, ..cell("a", 0) }).unwrap();
+        let named: Vec<&str> =
+            kept.cells[0].results.iter().map(|result| &*result.checkpoint).collect();
+        assert_eq!(named, ["runs/a", "runs/b"]);
     }
 
     #[test]
