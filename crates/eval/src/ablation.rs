@@ -140,6 +140,11 @@ impl AblationTable {
 
     /// How to read the table.
     pub fn note(&self) -> String {
+        if self.seeds == 1 {
+            return "One seed, which says nothing of how far apart two would be; in brackets the \
+                    difference from the first row."
+                .into();
+        }
         format!(
             "Mean and standard deviation over {} seeds; in brackets the difference from the first row, \
              seed by seed, with its 95 % interval (Student's t), and * where that leaves zero out. \
@@ -180,15 +185,17 @@ fn cell(own: &[f64], first: Option<&[f64]>) -> String {
     let Some(Moments { mean, deviation }) = Moments::of(own) else {
         return "-".into();
     };
-    let text = format!("{mean:.1} \u{b1} {deviation:.1}");
-    match first.and_then(|first| PairedDifference::of(own, first)) {
-        Some(difference) if difference.half_width.is_finite() => {
-            let star = if difference.is_significant() { "*" } else { "" };
-            let PairedDifference { mean, half_width } = difference;
-            format!("{text} ({mean:+.1} \u{b1} {half_width:.1}{star})")
-        }
-        _ => text,
+    let difference = first.and_then(|first| PairedDifference::of(own, first));
+    if own.len() == 1 {
+        // No spread: "± 0.0" would claim that there is none.
+        let brackets = difference.map(|difference| format!(" ({:+.1})", difference.mean));
+        return format!("{mean:.1}{}", brackets.unwrap_or_default());
     }
+    let text = format!("{mean:.1} \u{b1} {deviation:.1}");
+    let Some(difference) = difference else { return text };
+    let star = if difference.is_significant() { "*" } else { "" };
+    let PairedDifference { mean, half_width } = difference;
+    format!("{text} ({mean:+.1} \u{b1} {half_width:.1}{star})")
 }
 
 #[cfg(test)]
@@ -241,6 +248,13 @@ mod tests {
             markdown.contains("| <gate> | 61.0 \u{b1} 1.1 (+10.0 \u{b1} 0.1*) | - |"),
             "{markdown}"
         );
+        let one = [variant("none", &[50.0]), variant("gate", &[60.0])];
+        let one = AblationTable::new(&one, &metrics[..1]).markdown();
+        assert!(
+            one.contains("| none | 50.0 |") && one.contains("| gate | 60.0 (+10.0) |"),
+            "{one}"
+        );
+        assert!(one.contains("One seed"), "{one}");
         let html = table.html("grid", "3 seeds");
         assert!(html.contains("&lt;gate&gt;") && !html.contains("<gate>"));
         assert!(MetricName::try_from("vqa/test".to_string()).is_err());
