@@ -111,6 +111,75 @@ fn a_damaged_checkpoint_is_refused_by_name_and_the_one_before_offered() {
     assert!(fail(command).contains("optimizer.safetensors"));
 }
 
+/// What a run says of its end is true of the model that it has.
+#[test]
+fn a_finished_run_that_goes_on_is_not_finished() {
+    let folder = tempfile::tempdir().unwrap();
+    // A folder of this name is no checkpoint's.
+    let run = folder.path().join("checkpoints/run");
+    succeed(train(&run, 4, &["train.checkpoint_every=2"]));
+    let (whole, bytes) = (metrics(&run), fingerprint(&run));
+    let summary = run.join("summary.json");
+    assert!(summary.exists());
+
+    // Another process trains there: nothing is touched, not even what looks like a left-over.
+    let held = std::fs::File::create(run.join(".lock")).unwrap();
+    held.lock().unwrap();
+    let left = run.join("checkpoints/.00000009.tmp");
+    std::fs::create_dir(&left).unwrap();
+    let again = || {
+        let mut command = weft(&["train", "--resume"]);
+        command.arg(&run);
+        command
+    };
+    assert!(fail(again()).contains("is being trained by another process"));
+    assert!(fail(train(&run, 4, &["train.checkpoint_every=2"])).contains("by another process"));
+    assert!(left.exists() && summary.exists());
+    drop(held);
+
+    // From before its end on, it is as any run that is not over, until it is.
+    let mut broken = weft(&["train", "--resume"]);
+    broken.arg(&checkpoints(&run)[0]);
+    std::fs::remove_dir_all(run.join("events")).unwrap();
+    std::fs::write(run.join("events"), "in the way").unwrap();
+    fail(broken);
+    assert!(!summary.exists());
+    std::fs::remove_file(run.join("events")).unwrap();
+    resume(&run);
+    assert_eq!((metrics(&run), fingerprint(&run)), (whole, bytes));
+    assert!(summary.exists() && !left.exists());
+
+    // Without checkpoints there is nothing to go on from, and what there is stays.
+    std::fs::remove_dir_all(run.join("checkpoints")).unwrap();
+    std::fs::create_dir(run.join("checkpoints")).unwrap();
+    assert!(fail(again()).contains("its checkpoints are gone"));
+    assert!(summary.exists());
+}
+
+/// A new run does not begin among the checkpoints of one whose recipe is gone.
+#[test]
+fn checkpoints_without_a_recipe_are_a_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    std::fs::create_dir_all(run.join("checkpoints/00000009")).unwrap();
+    assert!(fail(train(&run, 1, &[])).contains("holds a run already"));
+}
+
+/// Who may read the recipe may read the weights.
+#[cfg(unix)]
+#[test]
+fn weights_have_the_permissions_of_any_file() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    succeed(train(&run, 1, &[]));
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode();
+    let expected = mode(&run.join("recipe.toml"));
+    for name in ["model.safetensors", "momentum.safetensors", "optimizer.safetensors"] {
+        assert_eq!(mode(&checkpoints(&run)[0].join(name)), expected, "{name}");
+    }
+}
+
 /// A run that predicts codes of patches goes on with the codes that it began with.
 #[test]
 fn codes_of_patches_belong_to_the_checkpoint() {

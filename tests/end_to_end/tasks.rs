@@ -193,7 +193,7 @@ fn a_grid_compares_its_variants_and_goes_on_where_it_stopped() {
     // Each seed's variants take the encoders of one run.
     let run = out.join("gate-u1/seed-1");
     let recipe = std::fs::read_to_string(run.join("recipe.toml")).unwrap();
-    assert!(recipe.contains("start/seed-1") && recipe.contains("\"backbone.text\""), "{recipe}");
+    assert!(recipe.contains("start/seed-1001") && recipe.contains("\"backbone.text\""), "{recipe}");
     // The splits of the metrics are looked at, once, and no others.
     let summary = std::fs::read_to_string(run.join("summary.json")).unwrap();
     assert!(!summary.contains("test_seen"), "{summary}");
@@ -231,6 +231,19 @@ fn a_grid_compares_its_variants_and_goes_on_where_it_stopped() {
     let error = fail(ablate());
     assert!(error.contains("table.json") && error.contains("of other recipes"), "{error}");
 
+    // Nor one that began with another start.
+    let started = grid.replace("'train.steps=2', 'objectives", "'train.steps=1', 'objectives");
+    assert_ne!(started, grid);
+    std::fs::write(&file, started).unwrap();
+    let error = fail(without_table());
+    assert!(
+        error.contains("start/seed-1000") && error.contains("steps is 2, expected 1"),
+        "{error}"
+    );
+    std::fs::remove_dir_all(out.join("start")).unwrap();
+    let error = fail(without_table());
+    assert!(error.contains("start.toml") && error.contains("steps is 2, expected 1"), "{error}");
+
     let mut joint = weft(&["inspect", "gates", "--checkpoint"]);
     joint.arg(out.join("joint/seed-0"));
     assert!(fail(joint).contains("nothing that it could choose"));
@@ -242,9 +255,9 @@ fn a_grid_compares_its_variants_and_goes_on_where_it_stopped() {
     assert!(!out.exists());
 
     // What another process trains is left alone.
-    let lock = out.join("start/seed-0.lock");
-    std::fs::create_dir_all(lock.parent().unwrap()).unwrap();
-    let lock = std::fs::File::create(lock).unwrap();
+    let run = out.join("start/seed-1000");
+    std::fs::create_dir_all(&run).unwrap();
+    let lock = std::fs::File::create(run.join(".lock")).unwrap();
     lock.lock().unwrap();
     assert!(fail(without_table()).contains("is being trained by another process"));
 }
@@ -288,4 +301,46 @@ fn a_study_of_one_model_fine_tunes_copies_of_it() {
         assert!(out.join(seed).join("tasks/sentences/summary.json").exists());
     }
     assert!(table.ends_with(&succeed(study())));
+
+    // Another recipe's study is not taken for this one.
+    let mut other = weft(&["study", "quick", "--seeds", "0", "--set", "train.steps=3", "--out"]);
+    other.arg(&out).arg("--tasks").arg(&task);
+    let error = fail(other);
+    assert!(error.contains("other settings") && error.contains("expected 3"), "{error}");
+}
+
+/// An answer that nobody knows is no reason to lose a run.
+#[test]
+fn a_validation_split_without_answers_chooses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = pre_trained(folder.path());
+    let data = folder.path().join("vqa");
+    std::fs::create_dir(&data).unwrap();
+    let save = |name: &str| image::RgbImage::new(8, 8).save(data.join(name)).unwrap();
+    let mut questions = [Vec::new(), Vec::new()];
+    let mut answers = Vec::new();
+    for id in 1..=8 {
+        save(&format!("{id}.jpg"));
+        let question =
+            format!(r#"{{"image_id": {id}, "question_id": {id}0, "question": "is it?"}}"#);
+        questions[usize::from(id > 4)].push(question);
+        let ten = vec![r#"{"answer": "yes"}"#; 10].join(",");
+        answers.push(format!(
+            r#"{{"question_id": {id}0, "answer_type": "yes/no", "answers": [{ten}]}}"#
+        ));
+    }
+    for (subset, questions) in ["train2014", "val2014"].iter().zip(questions) {
+        let text =
+            format!(r#"{{"data_subtype": "{subset}", "questions": [{}]}}"#, questions.join(","));
+        std::fs::write(data.join(format!("{subset}_questions.json")), text).unwrap();
+    }
+    let text =
+        format!(r#"{{"data_subtype": "train2014", "annotations": [{}]}}"#, answers[..4].join(","));
+    std::fs::write(data.join("train2014_annotations.json"), text).unwrap();
+    let mut command = weft(&["train", "vqa-v2", "--steps", "2", "--from"]);
+    command.arg(&run).arg("--data").arg(&data);
+    command.args(["--set", "eval.every=1", "--set", "train.batch_size=2"]);
+    let said = command.output().unwrap();
+    let error = String::from_utf8_lossy(&said.stderr);
+    assert!(said.status.success() && error.contains("no checkpoint is chosen by it"), "{error}");
 }

@@ -243,6 +243,18 @@ fn or_here(folder: &Path) -> &Path {
     if folder.as_os_str().is_empty() { Path::new(".") } else { folder }
 }
 
+/// The split `name` of `data`.
+pub(crate) fn split<'a, T>(
+    splits: &'a BTreeMap<String, Vec<T>>,
+    name: &str,
+    data: &str,
+) -> Result<&'a [T], DataError> {
+    splits.get(name).map(Vec::as_slice).ok_or_else(|| {
+        let names: Vec<&str> = splits.keys().map(String::as_str).collect();
+        DataError::Config(format!("no split \"{name}\" in {data}; it has {}", names.join(", ")))
+    })
+}
+
 impl Dataset {
     /// Number of records in all splits.
     pub fn total(&self) -> usize {
@@ -251,14 +263,7 @@ impl Dataset {
 
     /// The records of one split.
     pub fn split(&self, name: &str) -> Result<&[Record], DataError> {
-        self.splits.get(name).map(Vec::as_slice).ok_or_else(|| {
-            let names: Vec<&str> = self.splits.keys().map(String::as_str).collect();
-            DataError::Config(format!(
-                "no split \"{name}\" in {}; it has {}",
-                self.name,
-                names.join(", ")
-            ))
-        })
+        split(&self.splits, name, &self.name)
     }
 
     /// Notes how many pictures have a row in the file `path`; an error where none has.

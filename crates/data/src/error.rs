@@ -152,7 +152,12 @@ impl Ledger {
 
     /// Fails when more than `budget` (a fraction) of `records` records are bad.
     pub fn check(&self, budget: f64, records: usize) -> Result<(), DataError> {
-        let total = self.total();
+        self.check_after(0, budget, records)
+    }
+
+    /// The same of the bad records after the first `before`.
+    pub fn check_after(&self, before: usize, budget: f64, records: usize) -> Result<(), DataError> {
+        let total = self.total().saturating_sub(before);
         if total as f64 <= budget * records as f64 {
             return Ok(());
         }

@@ -1,6 +1,6 @@
 //! A data set as tar shards that others read, too: WebDataset's `key.png`, `key.txt`, `key.json`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::dataset::Dataset;
 use crate::error::{BadRecord, Cause, DataError, Ledger};
+use crate::folder::is_picture;
 use crate::record::Record;
 
 /// What was written.
@@ -30,15 +31,20 @@ pub struct Exported {
 /// caption on each line, and `.json` with `caption` (a list) and the annotations; annotations that
 /// are JSON themselves stay what they are. [`crate::dataset::open`] reads the shards back.
 ///
+/// A record is called by its key there, without the extension of a picture's file, which keys of
+/// tables have.
+///
 /// # Errors
 ///
-/// Where the split does not exist, the folder has shards of this split already, or a file cannot be
-/// written. A record that cannot be read or written goes into the ledger.
+/// Where the split does not exist, the folder has shards of this split already, a file cannot be
+/// written, or more than `budget` (a fraction) of the records cannot be read or written; then no shard
+/// is left. Within the budget, those records go into the ledger.
 pub fn export(
     dataset: &Dataset,
     split: &str,
     folder: &Path,
     per_shard: usize,
+    budget: f64,
 ) -> Result<Exported, DataError> {
     let records = dataset.split(split)?;
     if per_shard == 0 {
@@ -47,23 +53,64 @@ pub fn export(
     std::fs::create_dir_all(folder).map_err(|error| DataError::io(folder, error))?;
     refuse_old_shards(split, folder)?;
     let mut exported = Exported { shards: vec![], records: 0, ledger: Ledger::default() };
-    for (number, records) in records.chunks(per_shard).enumerate() {
-        let path = folder.join(format!("{split}-{number:06}.tar"));
-        let entries: Vec<Result<Entries, BadRecord>> = records.par_iter().map(entries).collect();
-        let mut good = vec![];
-        for entries in entries {
-            match entries {
-                Ok(entries) => good.push(entries),
-                Err(bad) => {
-                    exported.ledger.record(bad);
-                }
-            }
-        }
-        write(&path, &good).map_err(|error| DataError::io(&path, error))?;
-        exported.records += good.len();
-        exported.shards.push(path);
+    let done = write_shards(records, split, folder, per_shard, &mut exported)
+        .and_then(|()| exported.ledger.check(budget, records.len()))
+        .and_then(|()| name_shards(&exported.shards));
+    if let Err(error) = done {
+        // The first error is the one to tell.
+        exported.shards.iter().for_each(|shard| _ = std::fs::remove_file(partial(shard)));
+        return Err(error);
     }
     Ok(exported)
+}
+
+/// Writes the shards beside their places, none of them empty.
+fn write_shards(
+    records: &[Record],
+    split: &str,
+    folder: &Path,
+    per_shard: usize,
+    exported: &mut Exported,
+) -> Result<(), DataError> {
+    let mut names = HashSet::new();
+    for records in records.chunks(per_shard) {
+        let entries: Vec<Result<Entries, BadRecord>> = records.par_iter().map(entries).collect();
+        let mut good = vec![];
+        for (record, entries) in records.iter().zip(entries) {
+            let new = entries.and_then(|entries| {
+                if names.insert(name(&record.key).to_string()) {
+                    return Ok(entries);
+                }
+                let detail =
+                    format!("another record is {} in the shards already", name(&record.key));
+                Err(bad(record, Cause::DuplicateKey, detail))
+            });
+            match new {
+                Ok(entries) => good.push(entries),
+                Err(bad) => _ = exported.ledger.record(bad),
+            }
+        }
+        if good.is_empty() {
+            continue;
+        }
+        let path = folder.join(format!("{split}-{:06}.tar", exported.shards.len()));
+        exported.shards.push(path.clone());
+        write(&partial(&path), &good).map_err(|error| DataError::io(&path, error))?;
+        exported.records += good.len();
+    }
+    Ok(())
+}
+
+/// Gives shards that are all written their names.
+fn name_shards(shards: &[PathBuf]) -> Result<(), DataError> {
+    shards.iter().try_for_each(|shard| {
+        std::fs::rename(partial(shard), shard).map_err(|error| DataError::io(shard, error))
+    })
+}
+
+/// Where a shard is while it is written.
+fn partial(shard: &Path) -> PathBuf {
+    shard.with_extension("tar.partial")
 }
 
 /// Left over, they would be taken for a part of the new ones.
@@ -86,16 +133,34 @@ fn refuse_old_shards(split: &str, folder: &Path) -> Result<(), DataError> {
 /// Names and contents of the files of one record.
 type Entries = Vec<(String, Vec<u8>)>;
 
+fn bad(record: &Record, cause: Cause, detail: String) -> BadRecord {
+    let origin = format!("{} ({})", record.picture.origin(), record.key);
+    BadRecord { cause, origin, detail }
+}
+
+/// What a record is called in a shard: its key, without a picture's extension.
+fn name(key: &str) -> &str {
+    match key.rsplit_once('.') {
+        Some((name, extension)) if is_picture(&extension.to_lowercase()) => name,
+        _ => key,
+    }
+}
+
+/// Whether readers of shards take `name` for one that has no extension, in a folder of the shard.
+fn can_name(name: &str) -> bool {
+    let mut parts = name.split('/');
+    let file = parts.next_back().unwrap_or_default();
+    !file.is_empty() && !file.contains('.') && parts.all(|part| !["", ".", ".."].contains(&part))
+}
+
 fn entries(record: &Record) -> Result<Entries, BadRecord> {
-    let bad = |detail: String| BadRecord {
-        cause: Cause::MalformedRecord,
-        origin: format!("{} ({})", record.picture.origin(), record.key),
-        detail,
-    };
-    let key = &record.key;
-    let name = key.rsplit('/').next().unwrap_or(key);
-    if name.is_empty() || key.contains('.') || key.starts_with('/') {
-        let detail = format!("the key {key:?} cannot name a file of a shard: expected no \".\"");
+    let bad = |detail: String| bad(record, Cause::MalformedRecord, detail);
+    let key = name(&record.key);
+    if !can_name(key) {
+        let detail = format!(
+            "the key {:?} cannot name files of a shard: expected a relative path whose last part has no \".\"",
+            record.key
+        );
         return Err(bad(detail));
     }
     if let Some(caption) = record.captions.iter().find(|caption| caption.contains(['\n', '\r'])) {
@@ -137,10 +202,8 @@ fn extension(bytes: &[u8]) -> Option<&'static str> {
     })
 }
 
-/// Writes beside the place and renames: a shard is whole or not there.
 fn write(path: &Path, records: &[Entries]) -> std::io::Result<()> {
-    let partial = path.with_extension("tar.partial");
-    let mut archive = tar::Builder::new(BufWriter::new(File::create(&partial)?));
+    let mut archive = tar::Builder::new(BufWriter::new(File::create(path)?));
     for (name, content) in records.iter().flatten() {
         let mut header = tar::Header::new_gnu();
         header.set_size(content.len() as u64);
@@ -148,6 +211,5 @@ fn write(path: &Path, records: &[Entries]) -> std::io::Result<()> {
         header.set_mtime(0);
         archive.append_data(&mut header, name, content.as_slice())?;
     }
-    archive.into_inner()?.flush()?;
-    std::fs::rename(&partial, path)
+    archive.into_inner()?.flush()
 }

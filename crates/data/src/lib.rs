@@ -14,6 +14,7 @@ pub mod export;
 mod folder;
 mod karpathy;
 pub mod loader;
+pub mod lock;
 pub mod mask;
 mod ordered;
 pub mod packages;

@@ -49,6 +49,8 @@ pub struct LoaderConfig {
 pub struct Loader {
     batches: Ordered<Built>,
     ledger: Ledger,
+    /// How many of its first ones the budget is not of.
+    opened: usize,
     records: usize,
     steps_per_epoch: u64,
     bad_budget: f64,
@@ -100,6 +102,7 @@ impl Loader {
         Ok(Loader {
             batches,
             ledger: Ledger::default(),
+            opened: 0,
             records: count,
             steps_per_epoch,
             bad_budget: config.bad_budget,
@@ -107,9 +110,10 @@ impl Loader {
         })
     }
 
-    /// The same loader with the bad records that were met before it, which count for the budget.
-    pub fn with_ledger(mut self, ledger: Ledger) -> Self {
-        self.ledger = ledger;
+    /// The same loader with the bad records that were met before it, of which `opened` were found when the data
+    /// set was opened: those were held against the budget there, among all of its rows, and the others count here.
+    pub fn with_ledger(mut self, ledger: Ledger, opened: usize) -> Self {
+        (self.ledger, self.opened) = (ledger, opened);
         self
     }
 
@@ -134,7 +138,7 @@ impl Loader {
         for bad in built.bad {
             self.ledger.record(bad);
         }
-        self.ledger.check(self.bad_budget, self.records)?;
+        self.ledger.check_after(self.opened, self.bad_budget, self.records)?;
         built.batch
     }
 }

@@ -73,6 +73,9 @@ pub(crate) fn read(shards: &[PathBuf], config: &SourceConfig) -> Result<Gathered
     Ok(gathered)
 }
 
+/// Bytes of a block of a tar archive.
+const BLOCK: u64 = 512;
+
 /// What one shard has.
 #[derive(Default)]
 struct Scan {
@@ -102,6 +105,8 @@ fn scan(shard: &Path, config: &SourceConfig) -> Result<Scan, DataError> {
     let mut sample: Option<Sample> = None;
     // Why the shard ended before its end.
     let mut broken = None;
+    // Where the last entry ends, filled up to whole blocks.
+    let mut end = 0;
     for entry in archive.entries_with_seek().map_err(|error| DataError::io(shard, error))? {
         let mut entry = match entry {
             Ok(entry) => entry,
@@ -110,6 +115,7 @@ fn scan(shard: &Path, config: &SourceConfig) -> Result<Scan, DataError> {
                 break;
             }
         };
+        end = (entry.raw_file_position() + entry.size()).next_multiple_of(BLOCK);
         if !entry.header().entry_type().is_file() {
             continue;
         }
@@ -138,6 +144,12 @@ fn scan(shard: &Path, config: &SourceConfig) -> Result<Scan, DataError> {
             let slot = if extension == "txt" { &mut current.text } else { &mut current.json };
             *slot = Some(bytes);
         }
+    }
+    if broken.is_none() && length < end + BLOCK {
+        let files = scan.entries;
+        broken = Some(format!(
+            "after {files} files: expected a block of zeros, the end of a tar archive"
+        ));
     }
     if let Some(last) = sample {
         scan.close(shard, last, config, broken.as_deref());

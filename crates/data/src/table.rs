@@ -153,6 +153,9 @@ pub(crate) fn read_csv(
     let mut bytes = csv::ByteRecord::new();
     while reader.read_byte_record(&mut bytes).map_err(malformed)? {
         let line = bytes.position().map_or(0, |position| position.line());
+        if bytes.iter().any(|field| field.contains(&b'\n')) {
+            return Err(unclosed_quote(path, line));
+        }
         let row = fields(&bytes, columns.len()).map(|fields| Row {
             image: fields[image].trim().to_string(),
             key: key.map(|key| fields[key].trim().to_string()).filter(|key| !key.is_empty()),
@@ -165,6 +168,18 @@ pub(crate) fn read_csv(
         merger.add(line, row);
     }
     Ok(merger.finish())
+}
+
+/// A quotation mark at the beginning of a field that is not closed takes the rows behind it for a part of the
+/// field, and they would be gone without a word. A caption is a line, so a line break is never wanted.
+fn unclosed_quote(path: &Path, line: u64) -> DataError {
+    DataError::Malformed {
+        origin: format!("{}:{line}", path.display()),
+        detail: "expected fields of one line, found a line break between quotation marks; is a quotation \
+                 mark at the beginning of a field of this row not closed, or not doubled within quotation \
+                 marks?"
+            .into(),
+    }
 }
 
 fn fields(bytes: &csv::ByteRecord, expected: usize) -> Result<csv::StringRecord, RowError> {

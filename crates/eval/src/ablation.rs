@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::TaskResult;
+use crate::{Answerer, TaskResult};
 use crate::report::escape;
 
 /// A figure of an evaluation, written `task/split/metric` in a grid.
@@ -39,6 +39,14 @@ impl MetricName {
     pub fn find(&self, results: &[TaskResult]) -> Option<f64> {
         let result = results.iter().find(|r| r.task == self.task && r.split == self.split)?;
         result.metrics.get(&self.metric).copied()
+    }
+
+    /// What chance gives for it, where the run says so: that of a kind of examples is that of all, and a shortlist's
+    /// order changes nothing for who guesses.
+    fn chance(&self, results: &[TaskResult]) -> Option<f64> {
+        let metric = self.metric.split('[').next().unwrap_or_default();
+        let metric = metric.strip_suffix("_reranked").unwrap_or(metric);
+        Self { metric: format!("{metric}{}", Answerer::Chance.suffix()), ..self.clone() }.find(results)
     }
 }
 
@@ -118,7 +126,8 @@ pub struct AblationTable {
 }
 
 impl AblationTable {
-    /// Mean and standard deviation of each metric, and the paired difference from the first variant.
+    /// Mean and standard deviation of each metric, and the paired difference from the first variant; what chance gives
+    /// below.
     pub fn new(variants: &[VariantRuns], metrics: &[MetricName]) -> Self {
         let figures = |variant: &VariantRuns, metric: &MetricName| -> Vec<f64> {
             variant.runs.iter().filter_map(|results| metric.find(results)).collect()
@@ -134,7 +143,8 @@ impl AblationTable {
             });
             std::iter::once(variant.name.clone()).chain(cells).collect()
         });
-        let rows = rows.collect();
+        let mut rows: Vec<Vec<String>> = rows.collect();
+        rows.extend(chance(variants, metrics));
         Self { header, rows, seeds: variants.iter().map(|v| v.runs.len()).max().unwrap_or(0) }
     }
 
@@ -179,6 +189,16 @@ impl AblationTable {
             escape(&self.note()),
         )
     }
+}
+
+/// The row of what chance gives, where that is known of some metric.
+fn chance(variants: &[VariantRuns], metrics: &[MetricName]) -> Option<Vec<String>> {
+    let results = variants.first()?.runs.first()?;
+    let found: Vec<_> = metrics.iter().map(|metric| metric.chance(results)).collect();
+    found.iter().any(Option::is_some).then(|| {
+        let text = |figure: Option<f64>| figure.map_or("-".into(), |figure| format!("{figure:.1}"));
+        std::iter::once("chance".to_string()).chain(found.into_iter().map(text)).collect()
+    })
 }
 
 fn cell(own: &[f64], first: Option<&[f64]>) -> String {
@@ -258,6 +278,26 @@ mod tests {
         let html = table.html("grid", "3 seeds");
         assert!(html.contains("&lt;gate&gt;") && !html.contains("<gate>"));
         assert!(MetricName::try_from("vqa/test".to_string()).is_err());
+    }
+
+    #[test]
+    fn chance_is_a_row_where_it_is_known() {
+        let results = vec![TaskResult {
+            metrics: [("group", 20.0), ("group[count]", 1.0), ("group_chance", 100.0 / 6.0)]
+                .map(|(name, value)| (name.to_string(), value))
+                .into(),
+            ..run(0.0).remove(0)
+        }];
+        let variants = [VariantRuns { name: "a".into(), runs: vec![results] }];
+        let metrics = ["vqa/test/group", "vqa/test/group[count]", "vqa/test/accuracy"]
+            .map(|name| MetricName::try_from(name.to_string()).unwrap());
+        let markdown = AblationTable::new(&variants, &metrics).markdown();
+        assert!(
+            markdown.contains("| a | 20.0 | 1.0 | - |\n| chance | 16.7 | 16.7 | - |"),
+            "{markdown}"
+        );
+        let markdown = AblationTable::new(&variants, &metrics[2..]).markdown();
+        assert!(!markdown.contains("chance"), "{markdown}");
     }
 
     proptest! {

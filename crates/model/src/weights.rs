@@ -1,5 +1,6 @@
 //! Weights in and out, as safetensors named by the path of each parameter.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
@@ -19,7 +20,22 @@ pub fn save<M: Module>(module: &M, path: &Path) -> Result<(), WeightsError> {
     // would not be equal files.
     let mut store =
         SafetensorsStore::from_file(path).overwrite(true).clear_metadata().metadata("format", "pt");
-    module.save_into(&mut store).map_err(|error| fail(path, error.to_string()))
+    readable(path, || module.save_into(&mut store)).map_err(|error| fail(path, error.to_string()))
+}
+
+/// Makes the file `path` by `write`, with the permissions of any new file: those who write safetensors write a
+/// temporary file and rename it, and that is its owner's alone.
+///
+/// # Errors
+///
+/// Those of `write`, or of the file system.
+pub fn readable<E: Display>(
+    path: &Path,
+    write: impl FnOnce() -> Result<(), E>,
+) -> std::io::Result<()> {
+    let permissions = std::fs::File::create(path)?.metadata()?.permissions();
+    write().map_err(|error| std::io::Error::other(error.to_string()))?;
+    std::fs::set_permissions(path, permissions)
 }
 
 /// Reads every parameter of `module` from `path`. A parameter that is missing, left over or of

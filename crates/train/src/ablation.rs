@@ -21,6 +21,10 @@ const BUILT_IN: [(&str, &str); 4] = [
 pub const START: &str = "start";
 pub const STARTS: &str = "starts";
 
+/// What the seed of a start is above that of its variants: with the same one, variants would see the start's batches
+/// again, with the captions and masks that were drawn then.
+pub const START_SEED: u64 = 1000;
+
 /// Variants of a recipe, each run with the same seeds.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -65,6 +69,18 @@ pub struct Start {
     /// What the variants take of it: beginnings of parameters' paths; without any the whole model.
     #[serde(default)]
     pub parts: Vec<String>,
+}
+
+impl Start {
+    /// What is trained for the variants of `seed`.
+    ///
+    /// # Errors
+    ///
+    /// When the base is unknown, or a key does not exist or has an impossible value.
+    pub fn recipe_of(&self, seed: u64) -> Result<Recipe> {
+        let recipe = Recipe::open(&self.recipe)?.with(&self.set)?;
+        Ok(Recipe { seed: START_SEED + seed, ..recipe })
+    }
 }
 
 /// One row.
@@ -126,8 +142,7 @@ impl Ablation {
             ensure!(variant.folder() != START, "variants: {START:?} is where the start is kept");
         }
         if let Some(start) = &self.start {
-            let recipe = Recipe::open(&start.recipe)?.with(&start.set);
-            recipe.and_then(|recipe| recipe.validate()).context("start")?;
+            start.recipe_of(0).and_then(|recipe| recipe.validate()).context("start")?;
         }
         Ok(())
     }

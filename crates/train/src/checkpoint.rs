@@ -125,7 +125,9 @@ impl Checkpoint {
     /// When there is none, or it is damaged.
     pub fn locate(path: &Path) -> Result<(RunDir, Self)> {
         let path = path.canonicalize().with_context(|| path.display().to_string())?;
-        let folder = path.parent().filter(|parent| parent.ends_with("checkpoints"));
+        // A run may lie in a folder of that name, too.
+        let is_run = path.join("checkpoints").is_dir();
+        let folder = path.parent().filter(|parent| !is_run && parent.ends_with("checkpoints"));
         if let Some(root) = folder.and_then(Path::parent) {
             return Ok((RunDir::open(root)?, Self::open(&path)?));
         }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use weft_data::error::Ledger;
 use weft_data::record::Record;
 use weft_eval::{
@@ -56,8 +56,9 @@ pub fn retrieve(model: &Inference, evaluation: &Evaluation) -> Result<Retrieved>
     let begun = Instant::now();
     let records = evaluation.records;
     let mut ledger = Ledger::default();
-    let (images, readable) = model.images(records, &mut ledger)?;
+    let found = model.images(records, &mut ledger)?;
     ledger.check(evaluation.bad_budget, evaluation.data_set)?;
+    let (images, readable) = found.with_context(|| format!("no picture can be read\n{ledger}"))?;
 
     let captions_per_picture = model.recipe.eval.captions;
     let mut captions = Vec::new();

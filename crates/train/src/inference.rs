@@ -17,6 +17,7 @@ use weft_fusion::{Levels, Part};
 use weft_model::{Model, Tags};
 use weft_nn::index::indices;
 use weft_nn::{AttentionMask, first_token};
+use weft_objectives::negatives::Hardness;
 
 use crate::checkpoint::Checkpoint;
 use crate::recipe::Recipe;
@@ -90,13 +91,30 @@ impl Inference {
     }
 
     /// Encodes the pictures of `records`; those that cannot be read go into `ledger`. Returns the
-    /// indices of the others, too. The features stay on the device.
-    pub fn images(&self, records: &[Record], ledger: &mut Ledger) -> Result<(Images, Vec<usize>)> {
+    /// indices of the others, too; nothing where none can be read. The features stay on the device.
+    pub fn images(
+        &self,
+        records: &[Record],
+        ledger: &mut Ledger,
+    ) -> Result<Option<(Images, Vec<usize>)>> {
         let mut features = Vec::new();
         let keep = |encoded| features.push(encoded);
         let (embeddings, readable) = self.each_image(records, ledger, keep)?;
-        ensure!(!readable.is_empty(), "none of {} pictures can be read\n{ledger}", records.len());
-        Ok((Images { features: Levels::cat(features), embeddings }, readable))
+        if readable.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some((Images { features: Levels::cat(features), embeddings }, readable)))
+    }
+
+    /// The picture of `record`.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    pub fn image(&self, record: &Record) -> Result<Images> {
+        let mut ledger = Ledger::default();
+        let found = self.images(std::slice::from_ref(record), &mut ledger)?;
+        Ok(found.with_context(|| format!("a picture that cannot be read:\n{ledger}"))?.0)
     }
 
     /// As [`images`](Self::images), the embeddings alone, `[images, projection_width]`; nothing where none can
@@ -224,7 +242,8 @@ impl Inference {
     /// ALBEF orders by the former alone. But the head learns against negatives drawn in proportion to
     /// the exponential of the latter: its odds are those of the truth over the dual encoders' belief
     /// (noise-contrastive estimation, Gutmann and Hyvarinen 2010), and the truth is the product of
-    /// the two. BLIP adds the similarity as well, without the temperature.
+    /// the two. BLIP adds the similarity as well, without the temperature. Against negatives drawn at
+    /// random the odds are the truth's already, and nothing is added.
     pub fn pair_scores(
         &self,
         images: &Images,
@@ -232,6 +251,10 @@ impl Inference {
         pairs: &[(usize, usize)],
     ) -> Result<Vec<f32>> {
         let matches = self.matches(images, texts, pairs)?;
+        let itm = self.recipe.objectives.itm.as_ref();
+        if itm.is_some_and(|itm| itm.negatives == Hardness::Random) {
+            return Ok(matches);
+        }
         let similarities = self.similarities(images, texts, pairs);
         Ok(matches.iter().zip(similarities).map(|(m, s)| m + s / self.temperature).collect())
     }
@@ -255,8 +278,7 @@ impl Inference {
     /// Which patches each token of `caption` attends to in the last layer of the fusion encoder,
     /// averaged over heads.
     pub fn attention(&self, record: &Record, caption: &str) -> Result<Vec<WordAttention>> {
-        let mut ledger = Ledger::default();
-        let (images, _) = self.images(std::slice::from_ref(record), &mut ledger)?;
+        let images = self.image(record)?;
         let texts = self.texts(&[caption.to_string()])?;
         let padding = AttentionMask::from_bias(texts.padding);
         let (_, layers) =

@@ -41,6 +41,7 @@ impl MetricsLog {
     /// Continues the logs of a run behind `step`: lines of later steps, which a killed run left
     /// behind its last checkpoint, are taken out, for those steps are run again.
     pub fn open(path: &Path, events: &Path, step: u64) -> Result<Self> {
+        std::fs::create_dir_all(events).with_context(|| events.display().to_string())?;
         let kept = if path.exists() { read(path)? } else { Vec::new() };
         let aside = path.with_extension("jsonl.tmp");
         let mut file = File::create(&aside).with_context(|| aside.display().to_string())?;

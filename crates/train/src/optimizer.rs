@@ -11,10 +11,12 @@ use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use weft_kernels::{AdamWUpdate, Follower, Moments, adamw, follow};
+use weft_model::weights;
 
 use crate::gradients::NamedGradients;
 use crate::parameters::{Parameter, Parameters};
 use crate::recipe::OptimizerConfig;
+use crate::schedule::own_warm_up;
 
 /// Paths of the heads of tasks.
 const TASK_HEADS: [&str; 2] = ["heads.task.", "heads.region."];
@@ -33,6 +35,16 @@ struct Memory {
     moments: Moments,
     /// Updates so far, for the correction of the bias towards zero.
     updates: u64,
+}
+
+/// How far a step goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Rate {
+    /// Counted from 0.
+    pub step: u64,
+    pub lr: f64,
+    /// What gradients are multiplied by first.
+    pub scale: f64,
 }
 
 /// The twin that follows a part of the module.
@@ -68,20 +80,19 @@ impl AdamW {
         Self { config, memory: BTreeMap::new() }
     }
 
-    /// Updates every parameter that has a gradient, which is multiplied by `scale` first; then the
+    /// Updates every parameter that has a gradient, which is multiplied by the rate's `scale` first; then the
     /// twin follows all of its part.
     pub fn step(
         &mut self,
         parameters: &mut Parameters,
         mut gradients: NamedGradients,
-        scale: f64,
-        lr: f64,
+        rate: Rate,
         mut twin: Option<Twin>,
     ) {
         for (path, parameter) in parameters.iter_mut() {
             let follower = twin.as_mut().and_then(|twin| twin.take(path));
             let followed = match gradients.0.remove(path) {
-                Some(gradient) => self.update(path, parameter, gradient, follower, scale, lr),
+                Some(gradient) => self.update(path, parameter, gradient, follower, rate),
                 None => {
                     follower.map(|own| follow(own.twin, parameter.values.clone(), own.momentum))
                 }
@@ -99,16 +110,15 @@ impl AdamW {
         parameter: &mut Parameter,
         gradient: Tensor<1>,
         follower: Option<Follower>,
-        scale: f64,
-        lr: f64,
+        rate: Rate,
     ) -> Option<Tensor<1>> {
         let Memory { moments, updates } = self.memory.remove(path).unwrap_or_else(|| Memory {
             moments: Moments { first: gradient.zeros_like(), second: gradient.zeros_like() },
             updates: 0,
         });
         let update = AdamWUpdate {
-            gradient_scale: scale,
-            lr: lr * self.times(path),
+            gradient_scale: rate.scale,
+            lr: rate.lr * self.times(path) * own_warm_up(&self.config, rate.step, updates),
             betas: self.config.betas,
             epsilon: self.config.epsilon,
             weight_decay: if parameter.is_matrix() { self.config.weight_decay } else { 0.0 },
@@ -154,7 +164,7 @@ impl AdamW {
         for (name, shape, dtype, bytes) in &tensors {
             views.push((name.clone(), TensorView::new(*dtype, shape.clone(), bytes)?));
         }
-        safetensors::serialize_to_file(views, None, path)
+        weights::readable(path, || safetensors::serialize_to_file(views, None, path))
             .with_context(|| path.display().to_string())
     }
 

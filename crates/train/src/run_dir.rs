@@ -4,6 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use weft_data::lock;
+
+use crate::checkpoint;
 
 const FAILED_STEP: &str = "failed-step-";
 
@@ -18,10 +21,13 @@ impl RunDir {
     ///
     /// # Errors
     ///
-    /// When it holds one, or cannot be written.
-    pub fn create(root: &Path, overwrite: bool) -> Result<Self> {
+    /// When it holds one, another process trains there, or it cannot be written.
+    pub fn create(root: &Path, overwrite: bool) -> Result<(Self, RunLock)> {
         let run = Self { root: root.to_path_buf() };
-        if run.recipe().exists() {
+        fs::create_dir_all(root).with_context(|| root.display().to_string())?;
+        let lock = run.lock()?;
+        let of_another = checkpoint::list(&run.checkpoints()).is_ok_and(|all| !all.is_empty());
+        if run.recipe().exists() || of_another {
             if !overwrite {
                 bail!(
                     "{} holds a run already: continue it with --resume {0}, put the new one \
@@ -34,25 +40,43 @@ impl RunDir {
         for folder in [run.checkpoints(), run.events()] {
             fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
         }
-        Ok(run)
+        Ok((run, lock))
     }
 
-    /// Removes what a run writes, and nothing else that may stand in its folder.
+    /// Keeps other processes from training in this run's folder, as long as what comes back lives.
+    ///
+    /// # Errors
+    ///
+    /// When another process does.
+    pub fn lock(&self) -> Result<RunLock> {
+        let path = self.root.join(".lock");
+        let held = lock::try_hold(&path).with_context(|| path.display().to_string())?;
+        let taken = || format!("{} is being trained by another process", self.root.display());
+        Ok(RunLock { _file: held.with_context(taken)? })
+    }
+
+    /// Removes what a run writes, and nothing else that may stand in its folder. What says that it is finished goes
+    /// first and what says that there is one last, so that a removal that is cut short leaves neither a finished run
+    /// nor checkpoints of an unknown one.
     fn clear(&self) -> std::io::Result<()> {
+        self.reopen()?;
+        for folder in [self.checkpoints(), self.events()] {
+            remove(fs::remove_dir_all(folder))?;
+        }
         for entry in fs::read_dir(&self.root)? {
             let path = entry?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let folder = path == self.checkpoints() || path == self.events();
-            let file = [self.recipe(), self.metrics(), self.summary(), self.report()];
-            let more = [self.splits(), self.ledger()];
-            if folder {
-                fs::remove_dir_all(&path)?;
-            } else if file.contains(&path) || more.contains(&path) || name.starts_with(FAILED_STEP)
-            {
+            let ours = [self.metrics(), self.splits(), self.ledger(), self.start()];
+            if ours.contains(&path) || name.starts_with(FAILED_STEP) {
                 fs::remove_file(&path)?;
             }
         }
-        Ok(())
+        remove(fs::remove_file(self.recipe()))
+    }
+
+    /// Removes what only a finished run has.
+    pub(crate) fn reopen(&self) -> std::io::Result<()> {
+        [self.summary(), self.report()].iter().try_for_each(|path| remove(fs::remove_file(path)))
     }
 
     /// The run in `root`.
@@ -76,7 +100,9 @@ impl RunDir {
     /// When `to` holds something, or a file cannot be copied.
     pub fn copy(&self, to: &Path) -> Result<Self> {
         folder_atomically(to, |folder| {
-            for part in [self.recipe(), self.metrics(), self.summary(), self.splits()] {
+            let start = Some(self.start()).filter(|start| start.exists());
+            let parts = [self.recipe(), self.metrics(), self.summary(), self.splits()];
+            for part in parts.into_iter().chain(start) {
                 let name = part.file_name().context("a file of the run")?;
                 fs::copy(&part, folder.join(name)).with_context(|| part.display().to_string())?;
             }
@@ -91,6 +117,11 @@ impl RunDir {
 
     pub fn recipe(&self) -> PathBuf {
         self.root.join("recipe.toml")
+    }
+
+    /// The recipe of the run that this one started from, where it did.
+    pub fn start(&self) -> PathBuf {
+        self.root.join("start.toml")
     }
 
     pub fn metrics(&self) -> PathBuf {
@@ -131,6 +162,20 @@ impl RunDir {
     /// Runs that fine-tune this run's model.
     pub fn tasks(&self) -> PathBuf {
         self.root.join("tasks")
+    }
+}
+
+/// A run's folder, held by this process.
+#[derive(Debug)]
+pub struct RunLock {
+    _file: fs::File,
+}
+
+/// A removal that found nothing to remove is done.
+fn remove(removed: std::io::Result<()>) -> std::io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        other => other,
     }
 }
 
@@ -182,9 +227,17 @@ fn copy_folder(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
+/// `path` with `.ending` behind its name, whatever dots that has.
+pub fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_os_string();
+    name.push(".");
+    name.push(ending);
+    name.into()
+}
+
 /// Writes a file aside and renames it, so that a reader finds the old one or the new one whole.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let aside = path.with_extension("tmp");
+    let aside = with_ending(path, "tmp");
     let write = || -> std::io::Result<()> {
         let mut file = fs::File::create(&aside)?;
         std::io::Write::write_all(&mut file, bytes)?;

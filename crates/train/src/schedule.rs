@@ -21,8 +21,7 @@ pub enum Decay {
 /// the warm-up, then half a cosine or a line to `final_lr`, which later steps keep.
 pub fn learning_rate(config: &OptimizerConfig, step: u64, steps: u64) -> f64 {
     if step < config.warmup_steps {
-        let part = step as f64 / config.warmup_steps as f64;
-        return config.warmup_lr + (config.lr - config.warmup_lr) * part;
+        return warm_up(config, step);
     }
     let length = steps.saturating_sub(config.warmup_steps).max(1);
     let part = ((step - config.warmup_steps) as f64 / length as f64).min(1.0);
@@ -31,6 +30,20 @@ pub fn learning_rate(config: &OptimizerConfig, step: u64, steps: u64) -> f64 {
         Decay::Linear => 1.0 - part,
     };
     config.final_lr + (config.lr - config.final_lr) * left
+}
+
+/// The line of the warm-up.
+fn warm_up(config: &OptimizerConfig, step: u64) -> f64 {
+    let part = step as f64 / config.warmup_steps as f64;
+    config.warmup_lr + (config.lr - config.warmup_lr) * part
+}
+
+/// What part of the learning rate of step `step` a parameter gets that was moved `updates` times before: 1, but for
+/// one that a stage left alone during the warm-up, which warms up when it wakes. Adam's first steps are as long as
+/// the rate whatever the gradient is, and what the warm-up is for.
+pub fn own_warm_up(config: &OptimizerConfig, step: u64, updates: u64) -> f64 {
+    let step = step.min(config.warmup_steps);
+    if updates >= step { 1.0 } else { warm_up(config, updates) / warm_up(config, step) }
 }
 
 #[cfg(test)]
@@ -63,6 +76,23 @@ mod tests {
         assert!((at(12) - 0.1).abs() < 1e-12);
         // Past the end it stays: a cosine left running would rise again.
         assert!((at(20) - 0.1).abs() < 1e-12);
+    }
+
+    #[test]
+    fn what_wakes_late_warms_up_by_itself() {
+        let of_lr = |step, updates| {
+            let lr = learning_rate(&config(), step, 12);
+            lr * own_warm_up(&config(), step, updates)
+        };
+        for step in 0..12 {
+            assert_eq!(of_lr(step, step), learning_rate(&config(), step, 12));
+        }
+        // From step 4 on, where the rate is 1, as from the first.
+        assert!((of_lr(4, 0) - 0.2).abs() < 1e-12);
+        assert!((of_lr(8, 2) - 0.6 * 0.55).abs() < 1e-12);
+        assert_eq!(of_lr(8, 4), learning_rate(&config(), 8, 12));
+        let without = OptimizerConfig { warmup_steps: 0, ..config() };
+        assert_eq!(own_warm_up(&without, 5, 0), 1.0);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use weft_objectives::{CodeLookup, Objective, PairBatch, Views};
 use crate::device_batch::to_device;
 use crate::gradients::{NamedGradients, clip_factor};
 use crate::metrics_log::Line;
-use crate::optimizer::Twin;
+use crate::optimizer::{Rate, Twin};
 use crate::parameters::Parameters;
 use crate::recipe::Recipe;
 use crate::schedule::learning_rate;
@@ -96,7 +96,7 @@ impl Stepper {
         }
         let scale = share * clip_factor(norm, self.recipe.optimizer.clip_norm);
         let lr = learning_rate(&self.recipe.optimizer, step, self.recipe.train.steps);
-        self.update(state, sum, scale, lr);
+        self.update(state, sum, Rate { step, lr, scale });
 
         let mut line = Line::new(step + 1);
         for (name, value) in figures {
@@ -107,8 +107,8 @@ impl Stepper {
         Ok(line)
     }
 
-    /// Moves model and twin by the gradients, times `scale`.
-    fn update(&self, state: &mut TrainState, gradients: NamedGradients, scale: f64, lr: f64) {
+    /// Moves model and twin by the gradients.
+    fn update(&self, state: &mut TrainState, gradients: NamedGradients, rate: Rate) {
         let mut parameters = Parameters::take(&mut state.model);
         let mut followers = Parameters::take(&mut state.twin);
         let twin = Twin {
@@ -116,7 +116,7 @@ impl Stepper {
             part: "backbone",
             momentum: self.recipe.train.momentum,
         };
-        state.optimizer.step(&mut parameters, gradients, scale, lr, Some(twin));
+        state.optimizer.step(&mut parameters, gradients, rate, Some(twin));
         parameters.put(&mut state.model);
         followers.put(&mut state.twin);
         state.model = state.model.clone().clamp_temperature();

@@ -25,10 +25,10 @@ use crate::metrics_log::{self, Line, MetricsLog};
 use crate::progress;
 use crate::recipe::Recipe;
 use crate::report::Summary;
-use crate::run_dir::{RunDir, write_atomically};
+use crate::run_dir::{RunDir, RunLock, write_atomically};
 use crate::state::TrainState;
 use crate::step::Stepper;
-use crate::tasks::{Examples, TaskEvaluation, evaluate_task};
+use crate::tasks::{Examples, TaskEvaluation, evaluate_task, has_labels};
 
 use data::{TRAIN, VALIDATION, loader, open_data, same_splits, tokenizer};
 pub use data::{credits, test_splits};
@@ -52,6 +52,7 @@ pub struct Trainer {
     progress: checkpoint::Progress,
     device: Device,
     begun: Instant,
+    _lock: RunLock,
 }
 
 /// How a run ended.
@@ -95,7 +96,11 @@ impl Trainer {
             codebook
         });
         let text = recipe.to_toml()?;
-        let run = RunDir::create(out, overwrite)?;
+        let (run, lock) = RunDir::create(out, overwrite)?;
+        if let Some(path) = &recipe.start.checkpoint {
+            let (_, checkpoint) = Checkpoint::locate(path)?;
+            write_atomically(&run.start(), checkpoint.recipe()?.to_toml()?.as_bytes())?;
+        }
         let splits = serde_json::to_vec_pretty(&dataset.split_listing())?;
         write_atomically(&run.splits(), &splits)?;
         write_atomically(&run.recipe(), text.as_bytes())?;
@@ -113,6 +118,7 @@ impl Trainer {
             progress,
             device,
             begun,
+            _lock: lock,
         })
     }
 
@@ -128,10 +134,16 @@ impl Trainer {
             && checkpoint::list(&run.checkpoints()).is_ok_and(|all| all.is_empty())
             && !path.join("manifest.json").exists()
         {
+            ensure!(
+                !run.summary().exists(),
+                "{}: the run is finished and its checkpoints are gone: there is nothing to go on from",
+                path.display()
+            );
             eprintln!("{}: no checkpoint yet: starting over", path.display());
             return Self::begin(Recipe::read(&run.recipe())?, path, true, device);
         }
         let (run, checkpoint) = Checkpoint::locate(path)?;
+        let lock = run.lock()?;
         let recipe = checkpoint.recipe()?;
         let tokenizer = Arc::new(checkpoint.tokenizer()?);
         let mut state = TrainState::new(&recipe, tokenizer.vocab_size(), device)?;
@@ -142,6 +154,9 @@ impl Trainer {
         let progress = checkpoint.progress()?;
         checkpoint::sweep(&run.checkpoints())?;
         checkpoint::discard_after(&run.checkpoints(), progress.step)?;
+        if progress.step < recipe.train.steps {
+            run.reopen().with_context(|| run.root().display().to_string())?;
+        }
         let device = device.clone();
         Ok(Self {
             recipe,
@@ -154,6 +169,7 @@ impl Trainer {
             progress,
             device,
             begun,
+            _lock: lock,
         })
     }
 
@@ -190,7 +206,7 @@ impl Trainer {
         let stepper = Stepper::new(&self.recipe, &self.device)?;
         let stepper = stepper.with_codebook(self.codebook.as_ref());
         let mut loader = loader(&self.recipe, &self.dataset, &self.tokenizer, first)?
-            .with_ledger(self.progress.ledger.clone());
+            .with_ledger(self.progress.ledger.clone(), self.dataset.ledger.total());
         let mut log = MetricsLog::open(&self.run.metrics(), &self.run.events(), first)?;
         let mut monitor = CollapseMonitor::new(train.collapse_below);
         // What was said before an interruption is not said again.
@@ -199,6 +215,11 @@ impl Trainer {
         let mut display = progress::Progress::new(stepper.names(), first, train.steps, samples);
         let (seconds_before, wait_before) = (self.progress.seconds, self.progress.data_wait);
         self.write_ledger()?;
+        if self.recipe.eval.every > 0 && self.validated()?.is_none() {
+            eprintln!(
+                "{VALIDATION}: nothing that could be scored, so no checkpoint is chosen by it"
+            );
+        }
 
         while self.progress.step < train.steps {
             let step = self.progress.step;
@@ -276,12 +297,16 @@ impl Trainer {
         })
     }
 
-    /// Retrieval on the validation split, into `line`. Returns whether it is the best so far.
-    fn validate(&mut self, line: &mut Line) -> Result<bool> {
+    /// The records that checkpoints are chosen by; nothing where there are none, or their answers are not known.
+    fn validated(&self) -> Result<Option<&[Record]>> {
         let records = self.dataset.split(VALIDATION)?;
-        if records.is_empty() {
-            return Ok(false);
-        }
+        let usable = !records.is_empty() && (self.examples.is_none() || has_labels(records));
+        Ok(usable.then_some(records))
+    }
+
+    /// Retrieval on the validation split, or the task, into `line`. Returns whether it is the best so far.
+    fn validate(&mut self, line: &mut Line) -> Result<bool> {
+        let Some(records) = self.validated()? else { return Ok(false) };
         let value = match &self.examples {
             None => {
                 let evaluation = self.evaluation(VALIDATION, records, "", 0);

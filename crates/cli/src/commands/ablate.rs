@@ -8,14 +8,14 @@ use std::sync::Mutex;
 use anyhow::{Context, Result, bail, ensure};
 use sha2::{Digest, Sha256};
 use weft_eval::{AblationTable, TaskResult, VariantRuns};
-use weft_train::ablation::{Ablation, Variant, essence};
+use weft_train::ablation::{Ablation, START_SEED, Variant, essence};
 use weft_train::fine_tune::fine_tune_of;
 use weft_train::report::Summary;
-use weft_train::run_dir::write_atomically;
+use weft_train::run_dir::{with_ending, write_atomically};
 use weft_train::{Recipe, RunDir};
 
 use super::kept_cells::{Cell, KeptCells};
-use super::runs::{Runs, fine_tuning, settings};
+use super::runs::{Runs, check, check_start, fine_tuning, settings};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -53,7 +53,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
         steps: args.steps,
         out: args.out.clone().unwrap_or_else(default),
         runs: Runs { threads: (args.jobs > 1).then(|| threads_of_a_job(args.jobs)) },
-        kept: Mutex::new(KeptCells::open(args.table.as_ref().map(|t| t.with_extension("json")))?),
+        kept: Mutex::new(KeptCells::open(
+            args.table.as_ref().map(|table| with_ending(table, "json")),
+        )?),
     };
     // Seed by seed, so that what there is after an interruption compares all variants.
     for seed in &seeds {
@@ -87,9 +89,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
         let commits: Vec<String> = commits.into_iter().collect();
         let facts = facts(&args, &seeds, seconds, &commits);
         let page = format!("# {}\n\n{facts}\n\n{}", grid.name, table.markdown());
-        write_atomically(&path.with_extension("md"), page.as_bytes())?;
+        write_atomically(&with_ending(path, "md"), page.as_bytes())?;
         let html = table.html(&grid.name, &facts);
-        write_atomically(&path.with_extension("html"), html.as_bytes())?;
+        write_atomically(&with_ending(path, "html"), html.as_bytes())?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -136,9 +138,9 @@ impl Maker<'_> {
             return Ok(());
         };
         // Nothing runs beside it, so it has the whole machine.
-        let runs = Runs::default();
-        runs.train(&folder, &start.recipe, None, &settings(&seed.to_string(), &start.set))?;
-        check(&folder, Recipe { seed, ..Recipe::open(&start.recipe)?.with(&start.set)? })
+        let (runs, name) = (Runs::default(), (START_SEED + seed).to_string());
+        runs.train(&folder, &start.recipe, None, &settings(&name, &start.set))?;
+        check(&folder, start.recipe_of(seed)?)
     }
 
     /// Trains, fine-tunes and evaluates one variant with one seed.
@@ -148,6 +150,9 @@ impl Maker<'_> {
         let (name, set) = (seed.to_string(), self.settings(variant, seed));
         self.runs.train(&folder, &grid.recipe, None, &settings(&name, &set))?;
         check(&folder, self.recipe(variant, seed)?)?;
+        if let Some(start) = &grid.start {
+            check_start(&folder, start.recipe_of(seed)?)?;
+        }
         let mut cell = Cell {
             variant: variant.name.clone(),
             seed,
@@ -189,7 +194,7 @@ impl Maker<'_> {
     }
 
     fn start_folder(&self, seed: u64) -> Option<PathBuf> {
-        Some(self.grid.start_folder(&self.out)?.join(format!("seed-{seed}")))
+        Some(self.grid.start_folder(&self.out)?.join(format!("seed-{}", START_SEED + seed)))
     }
 
     /// All keys that a variant sets, those of its start and of the command line included.
@@ -212,13 +217,13 @@ impl Maker<'_> {
     /// start lies is no part of it.
     fn fingerprint(&self, variant: &Variant, seed: u64) -> Result<String> {
         let mut hash = Sha256::new();
+        if let Some(start) = &self.grid.start {
+            hash.update(essence(start.recipe_of(seed)?).to_toml()?);
+        }
         let mut add = |recipe: Recipe| -> Result<()> {
             hash.update(essence(Recipe { seed, ..recipe }).to_toml()?);
             Ok(())
         };
-        if let Some(start) = &self.grid.start {
-            add(Recipe::open(&start.recipe)?.with(&start.set)?)?;
-        }
         let mut recipe = self.recipe(variant, seed)?;
         if self.grid.start.is_some() {
             recipe.start.checkpoint = Some(PathBuf::new());
@@ -231,24 +236,6 @@ impl Maker<'_> {
         hash.update(self.grid.tasks.join(","));
         Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
     }
-}
-
-/// Fails where the run in `folder` is not that of the recipe `wanted`: the grid, a recipe or what it was begun
-/// with has changed since.
-fn check(folder: &Path, wanted: Recipe) -> Result<()> {
-    let found = essence(Recipe::read(&RunDir::open(folder)?.recipe())?);
-    let mut wanted = essence(wanted);
-    // What follows from the data stands in the run's own recipe alone.
-    wanted.model.concepts.clone_from(&found.model.concepts);
-    wanted.model.task.clone_from(&found.model.task);
-    let differences = found.differences(&wanted)?;
-    ensure!(
-        differences.is_empty(),
-        "{} holds a run of other settings: remove it, or name another --out\n{}",
-        folder.display(),
-        differences.join("\n")
-    );
-    Ok(())
 }
 
 /// What the run in `folder` took.

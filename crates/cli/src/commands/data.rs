@@ -90,13 +90,14 @@ fn fetch(args: Get) -> Result<ExitCode> {
 }
 
 fn write_shards(args: Export) -> Result<ExitCode> {
-    let dataset = dataset::open(&args.data.apply(&SourceConfig::default()))?;
+    let config = args.data.apply(&SourceConfig::default());
+    let dataset = dataset::open(&config)?;
     let splits = match args.split.is_empty() {
         true => dataset.splits.keys().cloned().collect(),
         false => args.split,
     };
     for split in splits {
-        let exported = export(&dataset, &split, &args.out, args.per_shard)?;
+        let exported = export(&dataset, &split, &args.out, args.per_shard, config.bad_budget)?;
         println!("{split}: {} records in {} shards", exported.records, exported.shards.len());
         if exported.ledger.total() > 0 {
             println!("left out {}:\n{}", exported.ledger.total(), exported.ledger);

@@ -91,8 +91,8 @@ fn data_set(args: Args) -> Result<ExitCode> {
     for (split, records) in splits {
         // A part at a time: the features of all pictures of a large set do not fit into memory.
         for records in records.chunks(model.recipe.eval.batch_size.max(256)) {
-            let (images, readable) = model.images(records, &mut ledger)?;
-            for (row, embedding) in readable.iter().zip(images.embeddings.chunks(width)) {
+            let (embeddings, readable) = model.image_embeddings(records, &mut ledger)?;
+            for (row, embedding) in readable.iter().zip(embeddings.chunks(width)) {
                 let key = &records[*row].key;
                 let line =
                     json!({"split": split, "key": key, "kind": "image", "embedding": embedding});

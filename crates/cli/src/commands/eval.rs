@@ -66,7 +66,8 @@ enum Task {
     WeakGrounding,
     /// What the model is fine-tuned for.
     Own,
-    /// Everything of a pre-trained model, and of those fine-tuned from it (RUN/tasks).
+    /// Retrieval, minimal pairs, classification and weak grounding of a pre-trained model, and what those
+    /// that are fine-tuned from it (RUN/tasks) are for.
     All,
 }
 
@@ -134,11 +135,11 @@ fn one(
         }
         Task::Classification => {
             let classes = classification::open(&config)?;
-            found.results.extend(classification::evaluate(model, &classes, &path)?);
+            found.results.extend(classification::evaluate(model, &classes, &args.split, &path)?);
             Ok(())
         }
         Task::Attributes => {
-            found.results.extend(classification::attributes(model, &config, &path)?);
+            found.results.extend(classification::attributes(model, &config, &args.split, &path)?);
             Ok(())
         }
         Task::WeakGrounding => {

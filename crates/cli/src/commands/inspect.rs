@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
+use weft_data::error::Ledger;
 use weft_train::inference::{Gates, WordGates};
 
 use super::source::{DataArgs, ModelArgs};
@@ -41,8 +42,14 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let What::Gates(args) = args.what;
     let (_, model) = args.model.load()?;
     let dataset = args.data.open(&model.recipe)?;
-    for gates in model.gates(dataset.split(&args.split)?, args.often)? {
+    let mut ledger = Ledger::default();
+    let gates = model.gates(dataset.split(&args.split)?, args.often, &mut ledger)?;
+    ledger.check(model.recipe.data.bad_budget, dataset.total())?;
+    for gates in gates {
         println!("{}", shown(&gates, args.words));
+    }
+    if ledger.total() > 0 {
+        eprintln!("pictures that could not be read:\n{ledger}");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
+use weft_data::lock;
 use weft_eval::TaskResult;
-use weft_train::run_dir::write_atomically;
+use weft_train::run_dir::{with_ending, write_atomically};
 
 /// What one variant gave with one seed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,15 +36,7 @@ impl KeptCells {
     ///
     /// When the file is not one of cells.
     pub fn open(path: Option<PathBuf>) -> Result<Self> {
-        let cells = match &path {
-            Some(path) if path.exists() => {
-                let text = std::fs::read_to_string(path);
-                let text = text.with_context(|| path.display().to_string())?;
-                serde_json::from_str(&text)
-                    .with_context(|| format!("{}: expected the cells of a grid", path.display()))?
-            }
-            _ => Vec::new(),
-        };
+        let cells = path.as_deref().map(read).transpose()?.unwrap_or_default();
         Ok(Self { path, cells })
     }
 
@@ -64,8 +57,8 @@ impl KeptCells {
         Ok(Some(cell))
     }
 
-    /// Adds a cell, in the place of one of the same variant and seed, and writes the file. Checkpoints are named from
-    /// the current folder: the file is published, and where that folder lies belongs to one machine.
+    /// Adds a cell, in the place of one of the same variant and seed, and writes the file, with what another
+    /// process has added since. Checkpoints are named from the current folder: the file is published, and where that folder lies belongs to one machine.
     ///
     /// # Errors
     ///
@@ -77,14 +70,33 @@ impl KeptCells {
                 result.checkpoint = path.display().to_string();
             }
         }
+        let Some(path) = self.path.clone() else {
+            self.put(cell);
+            return Ok(());
+        };
+        let lock = with_ending(&path, "lock");
+        let _lock = lock::hold(&lock).with_context(|| lock.display().to_string())?;
+        self.cells = read(&path)?;
+        self.put(cell);
+        let text = serde_json::to_string_pretty(&self.cells)?;
+        write_atomically(&path, format!("{text}\n").as_bytes())
+    }
+
+    fn put(&mut self, cell: Cell) {
         self.cells.retain(|other| (&other.variant, other.seed) != (&cell.variant, cell.seed));
         self.cells.push(cell);
         self.cells.sort_by_key(|cell| cell.seed);
-        let Some(path) = &self.path else { return Ok(()) };
-        let text = serde_json::to_string_pretty(&self.cells)?;
-        write_atomically(path, format!("{text}\n").as_bytes())
-            .with_context(|| path.display().to_string())
     }
+}
+
+/// The cells in `path`.
+fn read(path: &Path) -> Result<Vec<Cell>> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    serde_json::from_str(&text)
+        .with_context(|| format!("{}: expected the cells of a grid", path.display()))
 }
 
 #[cfg(test)]
@@ -120,6 +132,18 @@ mod tests {
         assert!(error.contains("grid.json") && error.contains("seed 1"), "{error}");
         std::fs::write(&path, "{}").unwrap();
         assert!(KeptCells::open(Some(path)).is_err());
+    }
+
+    #[test]
+    fn two_processes_add_to_one_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("grid.json");
+        let open = || KeptCells::open(Some(path.clone())).unwrap();
+        let (mut one, mut other) = (open(), open());
+        one.add(cell("a", 0)).unwrap();
+        other.add(cell("a", 1)).unwrap();
+        one.add(cell("b", 0)).unwrap();
+        assert_eq!(open().cells, [cell("a", 0), cell("b", 0), cell("a", 1)]);
     }
 
     #[test]

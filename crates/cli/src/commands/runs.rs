@@ -7,7 +7,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use weft_eval::TaskResult;
+use weft_train::ablation::essence;
 use weft_train::fine_tune::fine_tune_of;
+use weft_train::run_dir::with_ending;
 use weft_train::{Recipe, RunDir};
 
 /// How runs are started. By default they say on the terminal what they do, and use the whole machine.
@@ -26,13 +28,6 @@ impl Runs {
         from: Option<&Path>,
         settings: &[&str],
     ) -> Result<()> {
-        // Of two processes that want the same run one trains, and the other would tread on it. The lock is the
-        // child's, too, which goes on where this process is killed.
-        let lock = folder.with_extension("lock");
-        let file = created(&lock)?;
-        file.try_lock().with_context(|| {
-            format!("{} is being trained by another process ({})", folder.display(), lock.display())
-        })?;
         if folder.join("summary.json").exists() {
             return Ok(());
         }
@@ -46,7 +41,6 @@ impl Runs {
             }
         }
         eprintln!("{}", folder.display());
-        command.stdin(file);
         self.succeed(command, folder)
     }
 
@@ -84,7 +78,7 @@ impl Runs {
             ensure!(status.success(), "{command:?} ended with {status}");
             return Ok(());
         };
-        let log = folder.with_extension("log");
+        let log = with_ending(folder, "log");
         let file = created(&log)?;
         command.env("RAYON_NUM_THREADS", threads.to_string());
         let status = command.stdout(file.try_clone()?).stderr(file).status()?;
@@ -100,6 +94,35 @@ fn created(path: &Path) -> Result<File> {
     }
     let file = File::options().create(true).append(true).open(path);
     file.with_context(|| path.display().to_string())
+}
+
+/// Fails where the run in `folder` is not that of the recipe `wanted`: a grid, a recipe or what it was begun
+/// with has changed since.
+pub fn check(folder: &Path, wanted: Recipe) -> Result<()> {
+    same(folder, &RunDir::open(folder)?.recipe(), wanted)
+}
+
+/// Fails where the run in `folder` did not start from one of the recipe `wanted`.
+pub fn check_start(folder: &Path, wanted: Recipe) -> Result<()> {
+    same(folder, &RunDir::open(folder)?.start(), wanted)
+}
+
+/// Fails where `recipe`, a file of the run in `folder`, is another one than `wanted`.
+fn same(folder: &Path, recipe: &Path, wanted: Recipe) -> Result<()> {
+    let found = essence(Recipe::read(recipe)?);
+    let mut wanted = essence(wanted);
+    // What follows from the data stands in the run's own recipe alone.
+    wanted.model.concepts.clone_from(&found.model.concepts);
+    wanted.model.task.clone_from(&found.model.task);
+    let differences = found.differences(&wanted)?;
+    let name = recipe.file_name().unwrap_or_default().display();
+    ensure!(
+        differences.is_empty(),
+        "{} holds a run of other settings ({name}): remove it, or name another --out\n{}",
+        folder.display(),
+        differences.join("\n")
+    );
+    Ok(())
 }
 
 /// The whole recipe that the run should have which `Runs::fine_tuned` put into `folder`.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use weft_data::error::Ledger;
 use weft_data::record::Record;
 use weft_eval::{Hit, RerankConfig, rerank, search_page, top_k_of_embeddings};
@@ -47,8 +47,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
     ensure!(!records.is_empty(), "no held-out picture to look in\n{}", dataset.summary());
 
     let mut ledger = Ledger::default();
-    let (images, readable) = model.images(&records, &mut ledger)?;
+    let found = model.images(&records, &mut ledger)?;
     ledger.check(model.recipe.data.bad_budget, dataset.total())?;
+    let (images, readable) = found.with_context(|| format!("no picture can be read\n{ledger}"))?;
     let texts = model.texts(std::slice::from_ref(&args.query))?;
     let width = model.recipe.model.projection_width;
     let (image_rows, text_rows) = (&images.embeddings, &texts.embeddings);

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use weft_eval::{TaskResult, spread_table};
-use weft_train::RunDir;
 use weft_train::run_dir::write_atomically;
+use weft_train::{Recipe, RunDir};
 
-use super::runs::{Runs, settings};
+use super::runs::{Runs, check, fine_tuning, settings};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -57,14 +57,24 @@ pub fn run(args: Args) -> Result<ExitCode> {
 fn one_seed(args: &Args, seed: u64) -> Result<Vec<TaskResult>> {
     let runs = Runs::default();
     let run = args.out.join(format!("seed-{seed}"));
-    let seed = seed.to_string();
-    match &args.from {
-        Some(_) if RunDir::open(&run).is_ok() => {}
-        Some(from) => _ = RunDir::open(from)?.copy(&run)?,
-        None => runs.train(&run, &args.recipe, None, &settings(&seed, &args.set))?,
-    }
+    let name = seed.to_string();
+    let wanted = match &args.from {
+        Some(from) => {
+            let from = RunDir::open(from)?;
+            if RunDir::open(&run).is_err() {
+                from.copy(&run)?;
+            }
+            Recipe::read(&from.recipe())?
+        }
+        None => {
+            runs.train(&run, &args.recipe, None, &settings(&name, &args.set))?;
+            Recipe { seed, ..Recipe::open(&args.recipe)?.with(&args.set)? }
+        }
+    };
+    check(&run, wanted)?;
     for task in &args.tasks {
-        runs.fine_tuned(&run, task, &seed, &[])?;
+        let tuned = runs.fine_tuned(&run, task, &name, &[])?;
+        check(&tuned, Recipe { seed, ..fine_tuning(&run, task, &tuned)? })?;
     }
     runs.evaluated(&run, "all", &[])
 }

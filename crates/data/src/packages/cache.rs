@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::PackageError;
 use super::manifest::Manifest;
+use crate::lock;
 
 /// The folder for what can be fetched again: `$WEFT_CACHE`, or `weft` in the system's folder for
 /// caches (`$XDG_CACHE_HOME` or `~/.cache`; `~/Library/Caches` on macOS, `%LOCALAPPDATA%` on
@@ -44,7 +45,6 @@ pub(super) struct Place {
     /// The package's folder.
     pub(super) folder: PathBuf,
     aside: PathBuf,
-    /// Locked as long as it is open; the system unlocks it when the process dies, however it dies.
     _lock: File,
 }
 
@@ -62,13 +62,9 @@ impl Place {
         fs::create_dir_all(cache).map_err(PackageError::io(cache))?;
         let name = manifest.folder_name();
         let path = cache.join(format!(".{name}.lock"));
-        let lock = File::create(&path).map_err(PackageError::io(&path))?;
-        match lock.lock() {
-            // Some network drives have no locks. Two processes at once then may fail, not mix:
-            // every file is checked before the folder is renamed.
-            Err(error) if error.kind() == ErrorKind::Unsupported => {}
-            other => other.map_err(PackageError::io(&path))?,
-        }
+        // Where a drive has no locks two processes at once may fail, not mix: every file is checked before the
+        // folder is renamed.
+        let lock = lock::hold(&path).map_err(PackageError::io(&path))?;
         let aside = cache.join(format!(".{name}.partial"));
         Ok(Self { folder: cache.join(name), aside, _lock: lock })
     }

@@ -20,7 +20,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Ledger;
+use crate::dataset::split;
+use crate::error::{DataError, Ledger};
 use crate::record::Picture;
 
 pub use classes::Classes;
@@ -40,6 +41,13 @@ pub struct TaskData<T> {
     pub ledger: Ledger,
     /// Counts that a reader of the run wants to know.
     pub notes: BTreeMap<String, u64>,
+}
+
+impl<T> TaskData<T> {
+    /// The examples of one split.
+    pub fn split(&self, name: &str) -> Result<&[T], DataError> {
+        split(&self.splits, name, &self.name)
+    }
 }
 
 /// A question about a picture.

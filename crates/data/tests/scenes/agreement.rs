@@ -6,7 +6,9 @@ use rand::seq::IndexedRandom;
 use weft_data::random::addressed;
 use weft_data::scenes::split::Split;
 use weft_data::scenes::world::Scene;
-use weft_data::scenes::{Scenes, contrasts, expressions, hypotheses, pair_statements, questions};
+use weft_data::scenes::{
+    Scenes, ScenesConfig, contrasts, expressions, hypotheses, pair_statements, questions,
+};
 use weft_data::tasks::Entailment;
 
 use crate::evaluator::{Verdict, World, judge_pair};
@@ -164,6 +166,29 @@ fn contrasts_tell_their_pictures_apart() {
             }
         }
     }
+}
+
+/// Where scenes have two objects, an edit can only add one. Who prefers the smaller number must not be right
+/// more often than not.
+#[test]
+fn contrasts_of_numbers_cannot_be_guessed() {
+    let scenes = scenes(0);
+    let config = ScenesConfig { objects: Some(2), test: 400, ..scenes.config };
+    let data = contrasts(&config, 7).unwrap();
+    let number = |caption: &str| {
+        let numbers = ["one", "two", "three", "four"];
+        let found = caption.split(' ').find_map(|word| numbers.iter().position(|n| *n == word));
+        found.unwrap_or_else(|| panic!("no number in {caption:?}"))
+    };
+    let counts: Vec<bool> = data.splits["test_seen"]
+        .iter()
+        .filter(|contrast| contrast.kind == "count")
+        .map(|contrast| number(&contrast.captions[0]) < number(&contrast.captions[1]))
+        .collect();
+    let share = counts.iter().filter(|less| **less).count() as f64 / counts.len() as f64;
+    // Four standard deviations of a fair lot.
+    let most = 2.0 / (counts.len() as f64).sqrt();
+    assert!(counts.len() > 100 && (share - 0.5).abs() < most, "{share} of {}", counts.len());
 }
 
 proptest! {

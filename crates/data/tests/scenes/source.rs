@@ -5,6 +5,7 @@ use std::path::Path;
 
 use image::{Rgba, RgbaImage};
 use weft_data::dataset::{self, Dataset, SourceConfig};
+use weft_data::error::Cause;
 use weft_data::export::export;
 use weft_data::scenes::split::Split;
 use weft_data::scenes::{Scenes, ScenesConfig, open};
@@ -138,7 +139,7 @@ fn fewer_kinds_are_some_of_all_and_depend_on_the_seed() {
 /// The shards of `split`, read back.
 fn round_trip(dataset: &Dataset, split: &str) -> Dataset {
     let folder = tempfile::tempdir().unwrap();
-    let exported = export(dataset, split, folder.path(), 25).unwrap();
+    let exported = export(dataset, split, folder.path(), 25, 0.0).unwrap();
     assert_eq!(exported.ledger.total(), 0);
     assert_eq!(exported.records, dataset.splits[split].len());
     let pattern = format!("{split}-{{000000..{:06}}}.tar", exported.shards.len() - 1);
@@ -147,7 +148,8 @@ fn round_trip(dataset: &Dataset, split: &str) -> Dataset {
     let read = dataset::open(&config).unwrap();
     for record in read.splits.values().flatten() {
         // Reads the picture while its shard is there.
-        let original = dataset.splits[split].iter().find(|o| o.key == record.key).unwrap();
+        let name = |key: &str| key.trim_end_matches(".png").to_string();
+        let original = dataset.splits[split].iter().find(|o| name(&o.key) == record.key).unwrap();
         let pixels = [record, original].map(|r| r.picture.decode(&r.key, vec![]).unwrap());
         assert_eq!(pixels[0], pixels[1]);
     }
@@ -168,10 +170,40 @@ fn shards_are_read_back_as_they_were() {
 }
 
 #[test]
+fn records_that_are_called_as_their_pictures_are_exported() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let save = |name: &str| image::RgbImage::new(8, 8).save(at(name)).unwrap();
+    std::fs::create_dir(at("sub.d")).unwrap();
+    ["a.png", "a.jpg", "b.c.png", "sub.d/a.png"].iter().for_each(|name| save(name));
+    let rows = ["a.png", "sub.d/a.png", "a.jpg", "b.c.png"]
+        .map(|name| format!("{{\"image\": \"{name}\", \"caption\": \"{name}\"}}\n"));
+    let open = |rows: &[String]| {
+        std::fs::write(at("data.jsonl"), rows.concat()).unwrap();
+        let mut config = SourceConfig::new(at("data.jsonl").to_string_lossy());
+        (config.val_fraction, config.test_fraction) = (0.0, 0.0);
+        dataset::open(&config).unwrap()
+    };
+    let read = round_trip(&open(&rows[..2]), "train");
+    let keys: Vec<&str> = read.splits["train"].iter().map(|record| &*record.key).collect();
+    assert_eq!(keys, ["a", "sub.d/a"]);
+
+    // Of one name, and of none: too many, so that nothing is left; or within the budget.
+    let (data, out) = (open(&rows), at("out"));
+    let error = export(&data, "train", &out, 1, 0.4).unwrap_err().to_string();
+    assert!(error.contains("2 of 4") && error.contains("b.c.png"), "{error}");
+    assert_eq!(std::fs::read_dir(&out).unwrap().count(), 0);
+    let exported = export(&data, "train", &out, 1, 0.5).unwrap();
+    assert_eq!((exported.records, exported.shards.len()), (2, 2));
+    assert_eq!(std::fs::read_dir(&out).unwrap().count(), 2);
+    assert_eq!(exported.ledger.count(Cause::DuplicateKey), 1, "{}", exported.ledger);
+}
+
+#[test]
 fn shards_hold_the_annotations_and_are_not_mixed() {
     let dataset = open(&small(0)).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let exported = export(&dataset, "val", folder.path(), 100).unwrap();
+    let exported = export(&dataset, "val", folder.path(), 100, 0.0).unwrap();
     let bytes = std::fs::read(&exported.shards[0]).unwrap();
     let mut archive = tar::Archive::new(bytes.as_slice());
     let record = &dataset.splits["val"][0];
@@ -183,12 +215,12 @@ fn shards_hold_the_annotations_and_are_not_mixed() {
     assert_eq!(json["objects"].to_string(), record.annotations["objects"]);
     assert_eq!(json["phrases"].to_string(), record.annotations["phrases"]);
     assert_eq!(json["tags"], record.annotations["tags"].as_str());
-    let error = export(&dataset, "val", folder.path(), 100).unwrap_err().to_string();
+    let error = export(&dataset, "val", folder.path(), 100, 0.0).unwrap_err().to_string();
     assert!(error.contains("val-000000.tar"), "{error}");
-    export(&dataset, "test_seen", folder.path(), 100).unwrap();
-    assert!(export(&dataset, "nothing", folder.path(), 1).is_err());
+    export(&dataset, "test_seen", folder.path(), 100, 0.0).unwrap();
+    assert!(export(&dataset, "nothing", folder.path(), 1, 0.0).is_err());
     let other = tempfile::tempdir().unwrap();
-    let again = export(&dataset, "val", other.path(), 100).unwrap();
+    let again = export(&dataset, "val", other.path(), 100, 0.0).unwrap();
     assert_eq!(std::fs::read(&again.shards[0]).unwrap(), bytes);
 }
 

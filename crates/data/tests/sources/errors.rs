@@ -155,6 +155,19 @@ fn truncated_shards_keep_what_is_complete() {
         assert_eq!(dataset.ledger.count(Cause::TruncatedArchive), 1, "{}", dataset.ledger);
         names(&dataset.ledger.to_string(), &["s.tar:b"]);
     }
+    // Between two samples, where the rest is missing without a trace but for the archive's end.
+    write(dir.path(), "s.tar", &whole[..4 * 512]);
+    let dataset = open_lenient(dir.path().join("s.tar"));
+    assert_eq!(keys(&dataset), ["a"]);
+    names(&dataset.ledger.to_string(), &["s.tar:a", "after 2 files", "block of zeros"]);
+}
+
+#[test]
+fn a_quotation_mark_that_is_not_closed_takes_no_rows_with_it() {
+    let table = "image\tcaption\na.jpg\ta cat\nb.jpg\t\"Mind the gap\nc.jpg\ta dog\n";
+    let dir = folder(&[("a.jpg", "a"), ("b.jpg", "b"), ("c.jpg", "c"), ("t.tsv", table)]);
+    let error = error(&lenient(dir.path().join("t.tsv")));
+    names(&error, &["t.tsv:3", "quotation mark"]);
 }
 
 #[test]

@@ -72,8 +72,13 @@ impl Inference {
     ///
     /// # Errors
     ///
-    /// When the model has no connection that chooses, or no picture can be read.
-    pub fn gates(&self, records: &[Record], often: usize) -> Result<Vec<Gates>> {
+    /// When the model has no connection that chooses.
+    pub fn gates(
+        &self,
+        records: &[Record],
+        often: usize,
+        ledger: &mut Ledger,
+    ) -> Result<Vec<Gates>> {
         let connection = self.recipe.model.fusion.connection.unwrap_or_default();
         ensure!(
             connection.kind != ConnectionKind::None && !connection.is_bridge(),
@@ -82,7 +87,7 @@ impl Inference {
         );
         let mut sums = vec![[LayerSums::default(), LayerSums::default()]; self.fusion_depth()];
         for records in records.chunks(self.recipe.eval.batch_size) {
-            self.add_gates(records, &mut sums)?;
+            self.add_gates(records, &mut sums, ledger)?;
         }
         let mut gates = Vec::new();
         for (layer, streams) in sums.into_iter().enumerate() {
@@ -96,8 +101,13 @@ impl Inference {
         Ok(gates)
     }
 
-    fn add_gates(&self, records: &[Record], sums: &mut [[LayerSums; 2]]) -> Result<()> {
-        let (images, readable) = self.images(records, &mut Ledger::default())?;
+    fn add_gates(
+        &self,
+        records: &[Record],
+        sums: &mut [[LayerSums; 2]],
+        ledger: &mut Ledger,
+    ) -> Result<()> {
+        let Some((images, readable)) = self.images(records, ledger)? else { return Ok(()) };
         let caption = |row: &usize| records[*row].captions.first().cloned().context("a caption");
         let captions = readable.iter().map(caption).collect::<Result<Vec<_>>>()?;
         let texts = self.texts(&captions)?;

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use weft_data::dataset::SourceConfig;
 use weft_data::error::Ledger;
 use weft_data::record::Record;
@@ -27,8 +27,9 @@ const ATTRIBUTES: [(&str, Target); 3] = [
     ("attribute: size", Target::Size),
 ];
 
-/// Training pictures that the linear classifier sees.
-const PROBE_PICTURES: usize = 4000;
+/// Training pictures of scenes that the linear classifier sees: there are as many as one likes, and their
+/// classes come in turn. Of other data it sees all, whose order may be that of their classes.
+const PROBE_SCENES: usize = 4000;
 
 /// Pictures of the classes of a data set. Of `scenes` the classes are the sprites.
 pub fn open(config: &SourceConfig) -> Result<Classes> {
@@ -115,24 +116,28 @@ struct Splits<'a> {
 
 impl<'a> Splits<'a> {
     fn new(model: &'a Inference, classes: &'a Classes) -> Self {
-        Self { model, classes, ledger: classes.data.ledger.clone() }
+        // What was wrong when they were opened was held against the budget there.
+        Self { model, classes, ledger: Ledger::default() }
     }
 
     fn embed(&mut self, split: &str, most: usize) -> Result<Embedded> {
-        let examples = self.classes.data.splits.get(split);
-        let examples = examples.with_context(|| format!("no split {split}"))?;
+        let examples = self.classes.data.split(split)?;
         Embedded::new(self.model, &examples[..examples.len().min(most)], &mut self.ledger)
     }
 
     /// The classifier that the splits `train` and `val` make.
     fn probe(&mut self) -> Result<Probed> {
-        let (train, val) = (self.embed("train", PROBE_PICTURES)?, self.embed("val", usize::MAX)?);
+        let on_scenes = self.classes.data.name == scenes::NAME;
+        let most = if on_scenes { PROBE_SCENES } else { usize::MAX };
+        let (train, val) = (self.embed("train", most)?, self.embed("val", usize::MAX)?);
         let width = self.model.recipe.model.projection_width;
         Probed::new(&train, &val, self.classes.names.len(), width)
     }
 
-    fn tests(&self) -> impl Iterator<Item = &'a String> + use<'a> {
-        self.classes.data.splits.keys().filter(|name| name.starts_with("test"))
+    /// `wanted`, or where that is empty every test split.
+    fn evaluated(&self, wanted: &[String]) -> Vec<String> {
+        let tests = self.classes.data.splits.keys().filter(|name| name.starts_with("test"));
+        if wanted.is_empty() { tests.cloned().collect() } else { wanted.to_vec() }
     }
 
     /// Fails where too many pictures could not be read.
@@ -142,14 +147,19 @@ impl<'a> Splits<'a> {
     }
 }
 
-/// Evaluates the test splits of `classes`, `zero_shot` by the similarity of the picture to "a picture of
+/// Evaluates the splits `wanted` of `classes` (none: every test split), `zero_shot` by the similarity of the picture to "a picture of
 /// a ..." and its like, `probe` by logistic regression on the picture's embedding, trained on `train`
 /// and its penalty chosen on `val`.
 ///
 /// # Errors
 ///
 /// When a split is missing or cannot be read.
-pub fn evaluate(model: &Inference, classes: &Classes, checkpoint: &str) -> Result<Vec<TaskResult>> {
+pub fn evaluate(
+    model: &Inference,
+    classes: &Classes,
+    wanted: &[String],
+    checkpoint: &str,
+) -> Result<Vec<TaskResult>> {
     let width = model.recipe.model.projection_width;
     let on_scenes = classes.data.name == scenes::NAME;
     let templates: &[&str] = if on_scenes { &SCENE_TEMPLATES } else { &TEMPLATES };
@@ -159,10 +169,10 @@ pub fn evaluate(model: &Inference, classes: &Classes, checkpoint: &str) -> Resul
     let mut splits = Splits::new(model, classes);
     let probed = splits.probe()?;
     let mut results = Vec::new();
-    for split in splits.tests() {
+    for split in splits.evaluated(wanted) {
         let begun = Instant::now();
-        let test = splits.embed(split, usize::MAX)?;
-        let mut result = result(model, "classification", split, checkpoint, test.labels.len());
+        let test = splits.embed(&split, usize::MAX)?;
+        let mut result = result(model, "classification", &split, checkpoint, test.labels.len());
         let shot = zero_shot(&test.values, &named, width, &test.labels)?;
         result.add_figure("zero_shot_top1", Answerer::Model, shot.top1);
         result.add_figure("zero_shot_top5", Answerer::Model, shot.top5);
@@ -185,6 +195,7 @@ pub fn evaluate(model: &Inference, classes: &Classes, checkpoint: &str) -> Resul
 pub fn attributes(
     model: &Inference,
     config: &SourceConfig,
+    wanted: &[String],
     checkpoint: &str,
 ) -> Result<Vec<TaskResult>> {
     ensure!(config.source == scenes::NAME, "attributes are known of the data set scenes alone");
@@ -196,10 +207,10 @@ pub fn attributes(
         let classes = Classes { names, data };
         let mut splits = Splits::new(model, &classes);
         let probed = splits.probe()?;
-        for split in splits.tests() {
+        for split in splits.evaluated(wanted) {
             let begun = Instant::now();
-            let test = splits.embed(split, usize::MAX)?;
-            let mut result = result(model, task, split, checkpoint, test.labels.len());
+            let test = splits.embed(&split, usize::MAX)?;
+            let mut result = result(model, task, &split, checkpoint, test.labels.len());
             probed.add_to(&mut result, &test, width)?;
             result.seconds = begun.elapsed().as_secs_f64();
             results.push(result);

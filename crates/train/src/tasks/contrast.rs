@@ -56,8 +56,9 @@ pub fn evaluate(
     checkpoint: &str,
 ) -> Result<TaskResult> {
     let begun = Instant::now();
-    let examples = data.splits.get(split).map(Vec::as_slice).unwrap_or_default();
-    let mut ledger = data.ledger.clone();
+    let examples = data.split(split)?;
+    // What was wrong when they were opened was held against the budget there.
+    let mut ledger = Ledger::default();
     let mut kinds = Vec::new();
     let mut found: [Vec<[Scores; 2]>; 2] = Default::default();
     let ways: &[By] = if model.matches_pairs() { &[By::Dual, By::Match] } else { &[By::Dual] };
@@ -133,7 +134,7 @@ impl<'a> Read<'a> {
                 records.push(record(format!("{}, second", example.key), other.clone()));
             }
         }
-        let (images, readable) = model.images(&records, ledger)?;
+        let Some((images, readable)) = model.images(&records, ledger)? else { return Ok(None) };
         let place = |row: usize| readable.binary_search(&row).ok();
         let (mut kept, mut places, mut captions) = (Vec::new(), Vec::new(), Vec::new());
         let mut row = 0;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use weft_data::error::Ledger;
 use weft_data::record::{Label, Record};
 use weft_data::tasks::{Entailment, Expression, Hypothesis, PairStatement, Question, Region};
@@ -115,9 +115,7 @@ struct Judge<'a> {
 impl Judge<'_> {
     /// The examples of the split that could be read.
     fn readable<'t, T>(&self, data: &'t weft_data::tasks::TaskData<T>) -> Result<Vec<&'t T>> {
-        let Some(examples) = data.splits.get(self.split) else {
-            bail!("{} has no split {}", data.name, self.split);
-        };
+        let examples = data.split(self.split)?;
         Ok(self.readable.iter().map(|row| &examples[*row]).collect())
     }
 

@@ -1,7 +1,6 @@
 //! Single examples for a page: what was asked, what the model said, where it looked.
 
 use anyhow::{Context, Result, anyhow};
-use weft_data::error::Ledger;
 use weft_data::record::{Picture, Record};
 use weft_data::tasks::TaskData;
 use weft_data::tasks::answers::agreed;
@@ -59,8 +58,7 @@ fn picture(picture: &Picture) -> Result<Shown> {
 /// Where the model looked for what it said; nothing of a model that sees regions.
 fn heat(model: &Inference, record: &Record, output: &[f32]) -> Result<Option<Heat>> {
     let Some(grid) = model.recipe.patch_grid() else { return Ok(None) };
-    let mut ledger = Ledger::default();
-    let (images, _) = model.images(std::slice::from_ref(record), &mut ledger)?;
+    let images = model.image(record)?;
     let texts = model.texts(&record.captions[..1])?;
     let layer = model.fusion_depth() - 1;
     let weights = model.task_grad_cam(&images, &texts, best(output), layer)?;
@@ -124,6 +122,5 @@ fn describe(
 }
 
 fn at<'a, T>(data: &'a TaskData<T>, split: &str, row: usize) -> Result<&'a T> {
-    let examples = data.splits.get(split).with_context(|| format!("no split {split}"))?;
-    Ok(&examples[row])
+    Ok(&data.split(split)?[row])
 }

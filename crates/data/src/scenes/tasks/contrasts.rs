@@ -71,9 +71,15 @@ fn contrast(mut attempt: Attempt) -> Option<Contrast> {
     good.then_some(())?;
     // The same words for what is the same in both.
     let style = [rng.random_bool(0.5), rng.random_bool(0.5)];
-    let captions = edit.claims.map(|claim| caption(&claim, lexicon, style, rng));
-    let other = Some(scenes.picture(other));
-    Some(Contrast { key, kind: kind.into(), captions, picture: scenes.picture(scene), other })
+    let mut captions = edit.claims.map(|claim| caption(&claim, lexicon, style, rng));
+    let (mut picture, mut other) = (scenes.picture(scene), scenes.picture(other));
+    // By lot, or the first caption could be guessed without a picture: where scenes have few objects, an edit can
+    // add one more often than it can take one away, and the greater number would be the wrong one.
+    if rng.random_bool(0.5) {
+        captions.reverse();
+        std::mem::swap(&mut picture, &mut other);
+    }
+    Some(Contrast { key, kind: kind.into(), captions, picture, other: Some(other) })
 }
 
 /// The claim as a caption: what there is, one after the other, without "there is".
