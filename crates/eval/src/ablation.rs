@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Answerer, TaskResult};
 use crate::report::escape;
+use crate::{Answerer, TaskResult};
 
 /// A figure of an evaluation, written `task/split/metric` in a grid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +46,8 @@ impl MetricName {
     fn chance(&self, results: &[TaskResult]) -> Option<f64> {
         let metric = self.metric.split('[').next().unwrap_or_default();
         let metric = metric.strip_suffix("_reranked").unwrap_or(metric);
-        Self { metric: format!("{metric}{}", Answerer::Chance.suffix()), ..self.clone() }.find(results)
+        Self { metric: format!("{metric}{}", Answerer::Chance.suffix()), ..self.clone() }
+            .find(results)
     }
 }
 

@@ -90,7 +90,7 @@ pub struct ConnectionConfig {
     /// abstract speaks of different layers within the cross-modal encoder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sources: Option<Sources>,
-    /// By default as published or as methods.md has it: channels of static weights and of U1's gate,
+    /// By default as published, or for our readings as docs/guide/unimo-3.md has it: channels of static weights and of U1's gate,
     /// tokens otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub granularity: Option<Granularity>,

@@ -12,7 +12,7 @@ use crate::mixture::{
     Reading, level_norms, mean_token, normed, over_levels, readable, weight_width, weighted_sum,
 };
 
-/// A manager of one layer of one stream (ManagerTower, Xu et al. 2023; methods.md, B.3):
+/// A manager of one layer of one stream (ManagerTower, Xu et al. 2023):
 ///
 /// ```text
 /// sum_k softmax_k(a_k / tau) * LN_k(u_k + e_k)  +  w_c * LN(c)

@@ -9,7 +9,7 @@ use crate::connection::Granularity;
 /// How much one layer of one stream used each level.
 #[derive(Debug, Clone)]
 pub struct Reading {
-    /// `[batch, tokens or 1, levels]`, channels averaged. Of a softmax they add up to 1, of gates they
+    /// `[batch or 1, tokens or 1, levels]`, channels averaged. Of a softmax they add up to 1, of gates they
     /// need not.
     pub weights: Tensor<3>,
     /// What the layer before kept against the levels, `[batch, tokens or 1, 1]`, where the connection

@@ -39,7 +39,7 @@ impl Model {
     ///
     /// # Shapes
     ///
-    /// - `class`: `[batch, width]`, the fused class token
+    /// - `class`: `[batch, class_width]`, the fused class; of a co-attention encoder both streams' beside one another
     /// - output: `[batch, 2]`
     pub fn match_logits(&self, class: Tensor<2>) -> Tensor<2> {
         self.heads.itm.forward(class)

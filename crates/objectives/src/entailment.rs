@@ -14,7 +14,8 @@ pub struct EntailmentConfig {
     pub weight: f64,
 }
 
-/// Cross-entropy of (contradiction, neutral, entailment) from the fused class token (Xie et al. 2019,n/// SNLI-VE).
+/// Cross-entropy of (contradiction, neutral, entailment) from the fused class token (Xie et al. 2019,
+/// SNLI-VE).
 pub struct Entailment(pub EntailmentConfig);
 
 impl Objective for Entailment {

@@ -14,7 +14,8 @@ pub struct Nlvr2Config {
     pub weight: f64,
 }
 
-/// Cross-entropy of (false, true) from the fused class tokens of both pictures beside one anothern/// (Suhr et al. 2019; the pairing of METER and BridgeTower).
+/// Cross-entropy of (false, true) from the fused class tokens of both pictures beside one another
+/// (Suhr et al. 2019; the pairing of METER and BridgeTower).
 pub struct Nlvr2(pub Nlvr2Config);
 
 impl Objective for Nlvr2 {

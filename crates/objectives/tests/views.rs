@@ -29,7 +29,7 @@ fn mamo_makes_each_of_its_passes_once() {
     use ImageView as I;
     use TextView as T;
     let mut found = passes("[itc]\n[itm]\n[mlm]\n[mrm]\n[mim]");
-    // methods.md, A.3: four online encodings, four fusions, three momentum passes.
+    // docs/guide/mamo.md: four online encodings, four fusions, three momentum passes.
     let mut expected = vec![
         Pass::Image(I::Clean),
         Pass::Image(I::Masked),

@@ -58,7 +58,8 @@ pub struct WordAttention {
     pub token: String,
     /// `None` for special tokens.
     pub word: Option<u32>,
-    /// `[patches]`, of a row that sums to 1 over the class token, patches and words.
+    /// `[patches]`, of a row that sums to 1 over the class token, patches and words; in a co-attention encoder
+    /// over the picture's tokens alone.
     pub weights: Vec<f32>,
 }
 

@@ -13,7 +13,7 @@ use crate::patch_embedding::PatchEmbedding;
 use crate::patch_mask::PatchMask;
 use crate::positions::{Grid, Resampling, resample};
 
-/// How masked patches enter the encoder. MAMO's paper leaves it open (methods.md, A.2).
+/// How masked patches enter the encoder. MAMO's paper leaves it open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MaskMode {

@@ -16,7 +16,7 @@ pub struct Args {
 }
 
 /// Memory that the recipe `quick` may take, in MiB.
-const QUICK_MIB: u64 = 4096;
+const QUICK_MIB: u64 = 512;
 
 pub fn run(args: Args) -> Result<ExitCode> {
     let system = System::new_with_specifics(

@@ -52,7 +52,7 @@ pub struct TrainConfig {
     pub fused: bool,
 }
 
-/// The `[optimizer]` table: AdamW with linear warm-up and cosine decay.
+/// The `[optimizer]` table: AdamW with linear warm-up and cosine or linear decay.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OptimizerConfig {
