@@ -201,22 +201,100 @@ fn the_latest_checkpoints_and_the_best_are_kept() {
     assert_eq!(found, names);
 }
 
+/// A run replaces what a run wrote, and nothing else.
+#[test]
+fn files_of_others_are_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    fs::create_dir(&run).unwrap();
+    fs::write(run.join("splits.json"), "mine").unwrap();
+    let error = fail(train(&run, 1, &[]));
+    assert!(error.contains("splits.json") && error.contains("--out"), "{error}");
+    assert_eq!(fs::read_to_string(run.join("splits.json")).unwrap(), "mine");
+    fs::remove_file(run.join("splits.json")).unwrap();
+
+    succeed(train(&run, 1, &[]));
+    let kept = ["events/notes.txt", "checkpoints/notes.txt", "notes.txt"];
+    kept.iter().for_each(|name| fs::write(run.join(name), "mine").unwrap());
+    let overwrite = || {
+        let mut command = train(&run, 2, &[]);
+        command.arg("--overwrite");
+        command
+    };
+    succeed(overwrite());
+    for name in kept {
+        assert_eq!(fs::read_to_string(run.join(name)).unwrap(), "mine", "{name}");
+    }
+    assert_eq!(common::checkpoints(&run).len(), 1);
+
+    // What was fine-tuned from it would pass for the new one's.
+    fs::create_dir_all(run.join("tasks/mine")).unwrap();
+    assert!(fail(overwrite()).contains("fine-tuned"));
+}
+
+/// What can be found wrong at once is not found after hours.
+#[test]
+fn mistakes_are_found_before_anything_is_trained() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let taken = folder.path().join("taken");
+    fs::write(&taken, "a file").unwrap();
+    let refused = |arguments: &[&str], expected: &str| {
+        let mut command = weft(arguments);
+        command.arg("--out").arg(&out);
+        let error = fail(command);
+        assert!(error.contains(expected), "{arguments:?}: {error}");
+        assert!(!out.exists(), "{arguments:?}");
+    };
+    let below_a_file = taken.join("table").display().to_string();
+    refused(&["study", "quick", "--tasks", "foo"], "no fine-tuning recipe foo");
+    refused(&["study", "quick", "--seeds", "1,1"], "seed 1 is there twice");
+    refused(&["study", "quick", "--table", &below_a_file], "cannot be written");
+    refused(&["ablate", "mamo-objectives", "--table", &below_a_file], "cannot be written");
+    refused(&["train", "scenes-vqa"], "--from");
+    let grid = folder.path().join("grid.toml");
+    let text = "name = 'a'\nrecipe = 'quick'\nseeds = [0]\nevaluate = ['contrst']\nmetrics = []\n\
+                [[variants]]\nname = 'a'\nset = []\n";
+    fs::write(&grid, text).unwrap();
+    refused(&["ablate", &grid.display().to_string()], "no task \"contrst\"");
+}
+
 #[test]
 fn verify_holds_a_run_to_its_recipe() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
-    succeed(train(&run, 2, &[]));
     let verify = || {
         let mut command = weft(&["verify"]);
         command.arg(&run);
         command
     };
-    // Two steps of a tiny model are not what the recipe quick expects.
+    // A recipe that expects `least` to 100 of a hundred pictures found.
+    let trained = |least: f64, settings: &[&str]| {
+        let keys: Vec<String> =
+            common::TINY.iter().chain(&["train.steps=2"]).map(|key| format!("'{key}'")).collect();
+        let expected = format!("{{ mean = {least}, min = {least}, max = 100.0, tolerance = 0.0 }}");
+        let text = format!(
+            "extends = 'quick'\nname = 'small'\nset = [{}]\n[expected]\nseeds = [0]\nseconds = 1\n\
+             machine = 'any'\n[expected.metrics]\n'test_compositions.i2t_r1' = {expected}\n",
+            keys.join(", ")
+        );
+        let recipe = folder.path().join("small.toml");
+        fs::write(&recipe, text).unwrap();
+        let mut command = weft(&["train"]);
+        command.arg(&recipe).args(["--seed", "3", "--overwrite", "--out"]).arg(&run).args(settings);
+        succeed(command);
+    };
+    trained(0.0, &[]);
+    assert!(!succeed(verify()).contains("BELOW"));
+    trained(100.0, &[]);
     let output = verify().output().unwrap();
     assert!(!output.status.success());
     assert!(common::text(&output.stdout).contains("BELOW"), "{}", common::text(&output.stdout));
     fs::remove_file(run.join("summary.json")).unwrap();
     assert!(fail(verify()).contains("has not finished"));
+    // Of other settings nothing is expected.
+    trained(0.0, &["--set", "optimizer.lr=2e-3"]);
+    assert!(fail(verify()).contains("no [expected] table"));
 }
 
 #[test]

@@ -84,6 +84,30 @@ fn kill_nine_and_ctrl_c_leave_no_trace() {
     }
 }
 
+/// A step of several batches leaves off behind the last of them, and the next one begins there.
+#[test]
+fn steps_of_several_batches_go_on_exactly() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let settings = [
+        "train.accumulate=2",
+        "train.checkpoint_every=2",
+        "model.text.transformer.dropout=0.1",
+        "augment.rand_ops=2",
+        "augment.rand_magnitude=7.0",
+    ];
+    succeed(train(&run, 4, &settings));
+    let (whole, bytes) = (metrics(&run), fingerprint(&run));
+    assert_eq!(whole.len(), 4);
+    resume(&checkpoints(&run)[0]);
+    assert_eq!((metrics(&run), fingerprint(&run)), (whole.clone(), bytes));
+
+    // The second batch of a step is not left out: with the first alone the step is another.
+    let plain = folder.path().join("plain");
+    succeed(train(&plain, 1, &settings[1..]));
+    assert_ne!(metrics(&plain)[0]["loss"], whole[0]["loss"]);
+}
+
 #[test]
 fn a_damaged_checkpoint_is_refused_by_name_and_the_one_before_offered() {
     let folder = tempfile::tempdir().unwrap();

@@ -324,7 +324,7 @@ fn a_validation_split_without_answers_chooses_nothing() {
         let question =
             format!(r#"{{"image_id": {id}, "question_id": {id}0, "question": "is it?"}}"#);
         questions[usize::from(id > 4)].push(question);
-        let ten = vec![r#"{"answer": "yes"}"#; 10].join(",");
+        let ten = [r#"{"answer": "yes"}"#; 10].join(",");
         answers.push(format!(
             r#"{{"question_id": {id}0, "answer_type": "yes/no", "answers": [{ten}]}}"#
         ));

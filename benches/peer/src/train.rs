@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 use weft_train::gradients::NamedGradients;
-use weft_train::optimizer::AdamW;
+use weft_train::optimizer::{AdamW, Rate};
 use weft_train::parameters::Parameters;
 use weft_train::recipe::OptimizerConfig;
 use weft_train::schedule::Decay;
@@ -31,6 +31,11 @@ pub fn optimizer() -> AdamW {
 pub fn update<M: Module>(optimizer: &mut AdamW, module: &mut M, loss: Tensor<1>) {
     let gradients = NamedGradients::take(module, loss.backward());
     let mut parameters = Parameters::take(module);
-    optimizer.step(&mut parameters, gradients, 1.0, LEARNING_RATE, None);
+    optimizer.step(
+        &mut parameters,
+        gradients,
+        Rate { step: 0, lr: LEARNING_RATE, scale: 1.0 },
+        None,
+    );
     parameters.put(module);
 }

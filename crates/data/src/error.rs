@@ -80,8 +80,8 @@ impl fmt::Display for BadRecord {
 /// An error that ends the reading of a data set.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
-    #[error("{path}: {source}")]
-    Io { path: PathBuf, source: std::io::Error },
+    #[error("{path}: {error}")]
+    Io { path: PathBuf, error: std::io::Error },
     /// Nothing of the expected kind is there.
     #[error("looked for {looked_for}; found {found}")]
     NotFound { looked_for: String, found: String },
@@ -100,8 +100,8 @@ pub enum DataError {
 }
 
 impl DataError {
-    pub fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
-        DataError::Io { path: path.into(), source }
+    pub fn io(path: impl Into<PathBuf>, error: std::io::Error) -> Self {
+        DataError::Io { path: path.into(), error }
     }
 }
 

@@ -196,8 +196,8 @@ fn fields(bytes: &csv::ByteRecord, expected: usize) -> Result<csv::StringRecord,
 
 pub(crate) fn no_column(path: &Path, column: &str, columns: &[String]) -> DataError {
     DataError::Config(format!(
-        "{}: no column \"{column}\"; its columns are {} (set data.image_column and \
-         data.caption_column)",
+        "{}: no column \"{column}\"; its columns are {} (name others with --image-column and \
+         --caption-column, or set data.image_column and data.caption_column)",
         path.display(),
         columns.join(", ")
     ))

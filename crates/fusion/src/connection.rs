@@ -54,7 +54,8 @@ pub enum Sources {
     Encoders,
     /// The fusion encoder's own states: what goes into each layer up to this one.
     Fusion,
-    /// Both, without what goes into the first layer of the fusion encoder: that is an encoder's last layer.
+    /// Both, without what goes into the first layer of the fusion encoder: an encoder's last layer, or a manager's sum of
+    /// them.
     Both,
 }
 

@@ -118,7 +118,7 @@ impl Links {
         match self.sources {
             Sources::Encoders => place.levels.to_vec(),
             Sources::Fusion => place.states.to_vec(),
-            // What goes into the first layer is an encoder's last layer, which is there already.
+            // What goes into the first layer is made of the encoders' layers, which are there already.
             Sources::Both => [place.levels, &place.states[1..]].concat(),
         }
     }

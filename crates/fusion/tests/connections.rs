@@ -2,45 +2,27 @@
 
 mod common;
 
-use burn::module::Module;
-use burn::tensor::{Bool, Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
+use common::encoders::{EPSILON, KEYS, TOKENS, WIDTH, co_attention, inputs, mask, module};
 use common::{
-    Rows, assert_close, attention, dot, linear, mean, norm, numbers, random, rows, sigmoid, softmax,
+    Rows, assert_close, attention, attention_weights, dot, linear, mean, norm, numbers, random,
+    rows, sigmoid, softmax,
 };
 use weft_fusion::attend::{Attend, Crossing, Watch};
 use weft_fusion::manager::Other;
 use weft_fusion::{
-    CoAttentionConfig, CoAttentionFusion, ConnectionConfig, ConnectionKind, CrossLayerGate,
-    Direction, Fused, Granularity, LevelConcat, LevelSum, Levels, Manager, Part, Sources,
+    ConnectionConfig, ConnectionKind, CrossLayerGate, Direction, Fused, Granularity, LevelConcat,
+    LevelSum, Levels, Manager, Part, Sources,
 };
-use weft_nn::init::seeded;
-use weft_nn::{
-    AttentionMask, LayerNormConfig, Memory, MultiHeadAttention, MultiHeadAttentionConfig,
-    NormPosition, TransformerConfig,
-};
+use weft_nn::{LayerNormConfig, Memory, MultiHeadAttention, MultiHeadAttentionConfig};
 
-const WIDTH: usize = 6;
-const TOKENS: usize = 4;
-const KEYS: usize = 5;
 const LEVELS: usize = 3;
-const EPSILON: f64 = 1e-5;
 /// Of the two examples, how many tokens of this stream and of the other are no padding.
 const OWN: [usize; 2] = [4, 3];
 const SEEN: [usize; 2] = [5, 2];
 
-fn module<M: Module>(module: M) -> M {
-    seeded(module, 1, 0.5)
-}
-
 fn layer_norm() -> LayerNormConfig {
     LayerNormConfig { width: WIDTH, epsilon: EPSILON }
-}
-
-fn mask(lengths: [usize; 2], tokens: usize) -> AttentionMask {
-    let hidden: Vec<bool> =
-        lengths.iter().flat_map(|length| (0..tokens).map(move |at| at >= *length)).collect();
-    let hidden = TensorData::new(hidden, [2, tokens]);
-    AttentionMask::padding(Tensor::<2, Bool>::from_data(hidden, &Device::flex()))
 }
 
 fn visible(lengths: [usize; 2], tokens: usize) -> Tensor<3> {
@@ -80,6 +62,10 @@ impl Example {
 
 fn sum(terms: impl Iterator<Item = Vec<f64>>) -> Vec<f64> {
     terms.reduce(|a, b| a.iter().zip(&b).map(|(a, b)| a + b).collect()).unwrap()
+}
+
+fn average(x: &[f64]) -> f64 {
+    x.iter().sum::<f64>() / x.len() as f64
 }
 
 fn times(weights: &[f64], row: &[f64]) -> Vec<f64> {
@@ -122,19 +108,27 @@ fn gate_is_its_equation() {
             let b = attention(&cross, &s, &mixed, KEYS, others);
             let both: Rows =
                 a.iter().zip(&b).map(|(a, b)| [a.clone(), b.clone()].concat()).collect();
-            let expected: Rows = (0..TOKENS)
+            let g: Rows = (0..TOKENS)
                 .map(|token| {
                     let asked = match granularity {
                         Granularity::Scalar => mean(&both, own),
                         _ => both[token].clone(),
                     };
-                    let g: Vec<f64> = linear(&gate.gate, &asked).into_iter().map(sigmoid).collect();
-                    let rest: Vec<f64> = g.iter().map(|g| 1.0 - g).collect();
-                    sum([times(&g, &a[token]), times(&rest, &b[token])].into_iter())
+                    linear(&gate.gate, &asked).into_iter().map(sigmoid).collect()
+                })
+                .collect();
+            let expected: Rows = (0..TOKENS)
+                .map(|token| {
+                    let rest: Vec<f64> = g[token].iter().map(|g| 1.0 - g).collect();
+                    sum([times(&g[token], &a[token]), times(&rest, &b[token])].into_iter())
                 })
                 .collect();
             assert_close(&rows(&found, at), &expected, "gate");
             assert_close(&rows(&reading.weights, at), &vec![alpha], "weights");
+            // One number for the whole sequence, or the channels' mean of each token.
+            let told = if granularity == Granularity::Scalar { 1 } else { TOKENS };
+            let kept: Rows = g[..told].iter().map(|g| vec![average(g)]).collect();
+            assert_close(&rows(reading.kept.as_ref().unwrap(), at), &kept, "kept");
         }
     }
 }
@@ -159,21 +153,31 @@ fn sum_is_its_equation() {
             let s = rows(&s, at);
             let asked = mean(&s, own);
             let levels: Vec<Rows> = levels.iter().map(|level| rows(level, at)).collect();
+            let gate = |j: usize, key: usize| -> Vec<f64> {
+                let of = match granularity {
+                    Granularity::Scalar => mean(&levels[j], others),
+                    _ => levels[j][key].clone(),
+                };
+                let gate = linear(&link.gates[j], &[asked.clone(), of].concat());
+                gate.into_iter().map(sigmoid).collect()
+            };
             let mixed: Rows = (0..KEYS)
                 .map(|key| {
                     sum((0..LEVELS).map(|j| {
-                        let of = match granularity {
-                            Granularity::Scalar => mean(&levels[j], others),
-                            _ => levels[j][key].clone(),
-                        };
-                        let gate = linear(&link.gates[j], &[asked.clone(), of].concat());
-                        let gate: Vec<f64> = gate.into_iter().map(sigmoid).collect();
-                        times(&gate, &norm(&link.level_norms[j], EPSILON, &levels[j][key]))
+                        let level = norm(&link.level_norms[j], EPSILON, &levels[j][key]);
+                        times(&gate(j, key), &level)
                     }))
                 })
                 .collect();
             let expected = attention(&cross, &s, &mixed, KEYS, others);
             assert_close(&rows(&found, at), &expected, "sum");
+            // People read the mean over the tokens that are some.
+            let read = |j: usize| {
+                let gates: Vec<f64> = (0..others).map(|key| average(&gate(j, key))).collect();
+                average(&gates)
+            };
+            let read: Rows = vec![(0..LEVELS).map(read).collect()];
+            assert_close(&rows(&reading.weights, at), &read, "weights");
         }
     }
 }
@@ -205,10 +209,17 @@ fn concat_is_its_equation() {
             .collect();
         let expected = attention(&cross, &rows(&s, at), &keys, KEYS, seen);
         assert_close(&rows(&found, at), &expected, "concat");
-        for weights in rows(&reading.weights, at) {
-            assert!((weights.iter().sum::<f64>() - 1.0).abs() < 1e-5, "{weights:?}");
-        }
+        let heads = attention_weights(&cross, &rows(&s, at), &keys, KEYS, seen);
+        let of_level = |token: usize, j: usize| {
+            let of_heads: Vec<f64> =
+                heads.iter().map(|head| head[token][j * KEYS..][..KEYS].iter().sum()).collect();
+            average(&of_heads)
+        };
+        let read: Rows =
+            (0..TOKENS).map(|token| (0..LEVELS).map(|j| of_level(token, j)).collect()).collect();
+        assert_close(&rows(&reading.weights, at), &read, "weights");
     }
+    assert!(reading.kept.is_none());
 }
 
 fn manager(kind: ConnectionKind, granularity: Granularity, first: bool) -> Manager {
@@ -246,7 +257,13 @@ fn managers_are_their_equation() {
         let bias = mask(SEEN, KEYS).bias().reshape([2, 1, KEYS]);
         let other = Other { tokens: tokens.clone(), bias: Some(bias) };
         let seen = visible(OWN, TOKENS);
-        let (found, _) = manager.forward(&levels, state.clone(), &other, Some(&seen));
+        let (found, reading) = manager.forward(&levels, state.clone(), &other, Some(&seen));
+        assert!(reading.kept.is_none());
+        // Learned numbers are the same for every pair, and what is no token's is told once.
+        let adaptive = manager.query.is_some();
+        assert_eq!(adaptive, kind == Managers && !first);
+        let told = if adaptive && granularity != Granularity::Scalar { TOKENS } else { 1 };
+        assert_eq!(reading.weights.dims(), [if adaptive { 2 } else { 1 }, told, LEVELS]);
         let temperature = numbers(manager.temperature.val())[0];
         let embedding = numbers(manager.level_embedding.val());
         let channels = if granularity == Granularity::Channel { WIDTH } else { 1 };
@@ -269,25 +286,29 @@ fn managers_are_their_equation() {
                     })
                     .collect()
             });
+            let weights_of = |token: usize| -> Rows {
+                let logits = match (&manager.logits, &manager.query) {
+                    (Some(logits), _) => numbers(logits.val()),
+                    (None, query) => {
+                        let asked = asked.as_ref().unwrap();
+                        let of = match granularity {
+                            Granularity::Scalar => mean(asked, OWN[at]),
+                            _ => asked[token].clone(),
+                        };
+                        linear(query.as_ref().unwrap(), &of)
+                    }
+                };
+                let mut weights = vec![vec![0.0; channels]; LEVELS];
+                for c in 0..channels {
+                    let of: Vec<f64> =
+                        (0..LEVELS).map(|j| logits[j * channels + c] / temperature).collect();
+                    softmax(&of).into_iter().enumerate().for_each(|(j, w)| weights[j][c] = w);
+                }
+                weights
+            };
             let expected: Rows = (0..TOKENS)
                 .map(|token| {
-                    let logits = match (&manager.logits, &manager.query) {
-                        (Some(logits), _) => numbers(logits.val()),
-                        (None, query) => {
-                            let asked = asked.as_ref().unwrap();
-                            let of = match granularity {
-                                Granularity::Scalar => mean(asked, OWN[at]),
-                                _ => asked[token].clone(),
-                            };
-                            linear(query.as_ref().unwrap(), &of)
-                        }
-                    };
-                    let mut weights = vec![vec![0.0; channels]; LEVELS];
-                    for c in 0..channels {
-                        let of: Vec<f64> =
-                            (0..LEVELS).map(|j| logits[j * channels + c] / temperature).collect();
-                        softmax(&of).into_iter().enumerate().for_each(|(j, w)| weights[j][c] = w);
-                    }
+                    let weights = weights_of(token);
                     let mixed = sum((0..LEVELS).map(|j| {
                         let embedding = embedding[j * WIDTH..][..WIDTH].to_vec();
                         let level = sum([levels[j][token].clone(), embedding].into_iter());
@@ -305,6 +326,12 @@ fn managers_are_their_equation() {
                 })
                 .collect();
             assert_close(&rows(&found, at), &expected, &format!("{kind:?} {granularity:?}"));
+            let average_of = |token: usize| -> Vec<f64> {
+                weights_of(token).iter().map(|of_channels| average(of_channels)).collect()
+            };
+            let read: Rows = (0..told).map(average_of).collect();
+            let of_pair = rows(&reading.weights, if adaptive { at } else { 0 });
+            assert_close(&of_pair, &read, &format!("weights of {kind:?} {granularity:?}"));
         }
     }
 }
@@ -328,31 +355,10 @@ fn connections() -> Vec<ConnectionConfig> {
     all
 }
 
-fn encoder(connection: ConnectionConfig) -> (CoAttentionConfig, CoAttentionFusion) {
-    let config = CoAttentionConfig {
-        connection,
-        share_projections: true,
-        norm_epsilon: EPSILON,
-        transformer: TransformerConfig {
-            memory_width: Some(WIDTH),
-            ..TransformerConfig::new(WIDTH, 2, 2, NormPosition::Post)
-        },
-    };
-    config.validate().unwrap();
-    let fusion = module(config.init(8, 10, &Device::flex()));
-    (config, fusion)
-}
-
-fn inputs(layers: usize) -> (Levels, Levels) {
-    let levels =
-        |tokens, width| Levels::new((0..layers).map(|_| random([2, tokens, width])).collect());
-    (levels(1 + KEYS, 8), levels(TOKENS, 10))
-}
-
 #[test]
 fn every_connection_fuses_and_tells_of_itself() {
     for connection in connections() {
-        let (config, fusion) = encoder(connection);
+        let (config, fusion) = co_attention(connection, 2);
         let (image, text) = inputs(config.encoder_layers());
         let padding = mask(OWN, TOKENS);
         let (fused, readings) = fusion.fuse_with_readings(&image, &text, &padding);
@@ -424,7 +430,7 @@ fn levels_are_read_where_the_recipe_says() {
     ] {
         let sources = (kind != K::None).then_some(Sources::Encoders);
         let connection = ConnectionConfig { kind, sources, direction, granularity: None };
-        let (config, fusion) = encoder(connection);
+        let (config, fusion) = co_attention(connection, 2);
         let layers = config.encoder_layers();
         let (image, text) = inputs(layers);
         let lower = |levels: &Levels| {

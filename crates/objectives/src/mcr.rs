@@ -15,6 +15,32 @@ use crate::views::{TextView, Views};
 pub struct McrConfig {
     #[serde(default = "unit_weight")]
     pub weight: f64,
+    #[serde(default, skip_serializing_if = "Recovers::is_both")]
+    pub recover: Recovers,
+}
+
+/// What is recovered: both as the paper has it, tags alone as MVPTR's release does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Recovers {
+    #[default]
+    Both,
+    Phrases,
+    Tags,
+}
+
+impl Recovers {
+    fn is_both(&self) -> bool {
+        *self == Recovers::Both
+    }
+
+    pub fn phrases(self) -> bool {
+        self != Recovers::Tags
+    }
+
+    pub fn tags(self) -> bool {
+        self != Recovers::Phrases
+    }
 }
 
 /// Cross-entropy of the hidden concepts over words, phrases and tags (MVP, section 3.2). The objective
@@ -33,8 +59,7 @@ pub fn mcr_loss(logits: Tensor<2>, concepts: Tensor<1, Int>) -> Tensor<1> {
 /// a look at the other modality; the two losses are added up.
 ///
 /// A phrase is hidden when one of its words is (`mask.text_ratio`), so what is left of the caption does
-/// not spell it. That phrases are recovered is the paper's text; MVPTR's release recovers tags alone,
-/// which `mcr` does too where captions have no phrases.
+/// not spell it.
 pub struct Mcr(pub McrConfig);
 
 impl Objective for Mcr {
@@ -49,17 +74,18 @@ impl Objective for Mcr {
     fn compute(&self, views: &mut Views) -> Loss {
         let (model, batch) = (views.model(), views.batch());
         let (mut losses, mut figures) = (Vec::new(), Vec::new());
-        let hidden = &batch.phrases.hidden;
-        if let Some(head) = model.heads.phrases.as_ref().filter(|_| hidden.any()) {
+        let (hidden, recover) = (&batch.phrases.hidden, self.0.recover);
+        let wanted = recover.phrases() && hidden.any();
+        if let Some(head) = model.heads.phrases.as_ref().filter(|_| wanted) {
             let states = rows(views.text(TextView::Masked), hidden.rows.clone());
-            let Recovered { loss, accuracy } = recover(head, states, hidden.were.clone(), views);
+            let Recovered { loss, accuracy } = recovered(head, states, hidden.were.clone(), views);
             losses.push(loss);
             figures.push(("mcr_phrase_accuracy", accuracy));
         }
-        let tags = batch.tags.as_ref().map(|tags| &tags.hidden);
+        let tags = batch.tags.as_ref().filter(|_| recover.tags()).map(|tags| &tags.hidden);
         if let (Some(head), Some(hidden)) = (&model.heads.tags, tags.filter(|tags| tags.any())) {
             let states = rows(views.tags(), hidden.rows.clone());
-            let Recovered { loss, accuracy } = recover(head, states, hidden.were.clone(), views);
+            let Recovered { loss, accuracy } = recovered(head, states, hidden.were.clone(), views);
             losses.push(loss);
             figures.push(("mcr_tag_accuracy", accuracy));
         }
@@ -75,7 +101,7 @@ struct Recovered {
     accuracy: Tensor<1>,
 }
 
-fn recover(
+fn recovered(
     head: &MlmHead,
     states: Tensor<2>,
     concepts: Tensor<1, Int>,

@@ -10,7 +10,7 @@ use crate::filip::{Filip, FilipConfig};
 use crate::grounding::{Grounding, GroundingConfig};
 use crate::itc::{Itc, ItcConfig};
 use crate::itm::{Itm, ItmConfig};
-use crate::mcr::{Mcr, McrConfig};
+use crate::mcr::{Mcr, McrConfig, Recovers};
 use crate::mim::{Mim, MimConfig};
 use crate::mlm::{Mlm, MlmConfig};
 use crate::mrm::{Mrm, MrmConfig};
@@ -150,8 +150,9 @@ impl Objectives {
             let part = (!self.ask_for_whole_negatives()).then_some(Part::Class);
             add(true, &[Pass::Negatives(itm.per_pair, part)]);
         }
-        add(self.mcr.is_some(), &[Pass::Text(T::Masked)]);
-        add(self.mcr.is_some() && tags, &[Pass::Image(I::Clean)]);
+        let recovers = self.mcr.as_ref().map(|mcr| mcr.recover);
+        add(recovers.is_some_and(Recovers::phrases), &[Pass::Text(T::Masked)]);
+        add(tags && recovers.is_some_and(Recovers::tags), &[Pass::Image(I::Clean)]);
         add(self.mlm.is_some() || self.mrm.is_some(), &masked_text);
         add(self.mrm.is_some(), &momentum);
         let mim_momentum = self.mim.as_ref().is_some_and(MimConfig::needs_momentum);

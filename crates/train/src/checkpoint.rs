@@ -247,16 +247,24 @@ pub fn list(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut all = Vec::new();
     for entry in entries {
         let path = entry?.path();
-        let numbered = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .is_some_and(|name| !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit()));
+        let numbered = path.file_name().and_then(|name| name.to_str()).is_some_and(is_number);
         if numbered && path.is_dir() {
             all.push(path);
         }
     }
     all.sort();
     Ok(all)
+}
+
+fn is_number(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Whether a checkpoint, or what is left of one that was being written or removed, is called so.
+pub fn is_ours(name: &str) -> bool {
+    let name = name.strip_suffix(".removed").unwrap_or(name);
+    let written = name.strip_prefix('.').and_then(|name| name.strip_suffix(".tmp"));
+    is_number(written.unwrap_or(name))
 }
 
 /// Takes the checkpoints of steps after `step` away: a run that goes on from `step` makes its own.

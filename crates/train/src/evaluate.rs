@@ -58,7 +58,8 @@ pub fn retrieve(model: &Inference, evaluation: &Evaluation) -> Result<Retrieved>
     let mut ledger = Ledger::default();
     let found = model.images(records, &mut ledger)?;
     ledger.check(evaluation.bad_budget, evaluation.data_set)?;
-    let (images, readable) = found.with_context(|| format!("no picture can be read\n{ledger}"))?;
+    let (images, readable) = found
+        .with_context(|| format!("none of {} pictures can be read\n{ledger}", records.len()))?;
 
     let captions_per_picture = model.recipe.eval.captions;
     let mut captions = Vec::new();

@@ -12,6 +12,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 
+/// What names of event files begin with.
+pub const PREFIX: &str = "events.out.tfevents.";
+
 /// An event file that TensorBoard reads while it grows.
 pub struct EventFile {
     file: BufWriter<File>,
@@ -21,7 +24,7 @@ impl EventFile {
     /// Begins a new file in `directory`; `first_step` keeps the names of a resumed run apart.
     pub fn create(directory: &Path, first_step: u64) -> Result<Self> {
         let seconds = wall_time() as u64;
-        let name = format!("events.out.tfevents.{seconds:010}.weft.{first_step}");
+        let name = format!("{PREFIX}{seconds:010}.weft.{first_step}");
         let path = directory.join(name);
         let file = File::create(&path).with_context(|| path.display().to_string())?;
         let mut events = Self { file: BufWriter::new(file) };

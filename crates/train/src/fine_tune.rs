@@ -28,6 +28,11 @@ const REPLACED: [&str; 2] = ["objectives", "data"];
 /// What belongs to the first run alone.
 const DROPPED: [&str; 4] = ["expected", "vision", "text", "stage"];
 
+/// Names of the fine-tuning recipes that come with weft.
+pub fn built_in() -> impl Iterator<Item = &'static str> {
+    BUILT_IN.iter().map(|(name, _)| *name)
+}
+
 /// The whole recipe of fine-tuning the model in `checkpoint` (a run directory or a checkpoint) by
 /// the fine-tuning recipe `name`: one that comes with weft, or the path of a TOML file.
 ///

@@ -10,7 +10,8 @@ use burn::tensor::Device;
 use weft_data::preprocess::Preprocess;
 use weft_fusion::{FusionKind, Part};
 use weft_nn::TransformerConfig;
-use weft_objectives::Pass;
+use weft_objectives::{ImageView, Pass};
+use weft_vision::MaskMode;
 
 use crate::concepts::ConceptRecipe;
 use crate::recipe::Recipe;
@@ -30,6 +31,9 @@ pub struct Plan {
     pub training: f64,
     /// Weights, gradients, both moments and the momentum twin, in bytes.
     pub state_bytes: f64,
+    /// The weights alone, and the twin's.
+    pub weight_bytes: f64,
+    pub twin_bytes: f64,
     /// What a batch keeps for its backward pass, in bytes; an estimate.
     pub activation_bytes: f64,
     /// The same where only what goes into each block is kept, and one block at a time made anew.
@@ -130,6 +134,8 @@ impl Plan {
             forward,
             training: forward + 2.0 * learning.operations,
             state_bytes: (4 * all + twin) as f64 * FLOAT,
+            weight_bytes: all as f64 * FLOAT,
+            twin_bytes: twin as f64 * FLOAT,
             activation_bytes: kept * batch as f64 * FLOAT,
             checkpointed_bytes: checkpointed * batch as f64 * FLOAT,
             steps: recipe.train.steps,
@@ -146,10 +152,14 @@ fn has_gradient(pass: Pass) -> bool {
 fn pass_cost(recipe: &Recipe, pass: Pass) -> Cost {
     let model = &recipe.model;
     let (patches, words) = (model.vision.grid().patches(), model.text.longest());
-    let image = || {
+    let tags = recipe.concepts.as_ref().and_then(|concepts| concepts.tags.as_ref());
+    let tags = tags.map_or(0, |tags| tags.most);
+    let image = |masked: bool| {
         let pixels = model.vision.patch_numbers();
         let width = model.vision.transformer.width;
-        let tokens = model.vision.special_tokens() + patches;
+        let drops = masked && model.vision.mask_mode == MaskMode::Drop;
+        let hidden = if drops { recipe.mask.image_ratio * patches as f64 } else { 0.0 };
+        let tokens = model.vision.special_tokens() + patches - hidden.round() as usize + tags;
         let embedding = Cost {
             operations: 2.0 * (patches * pixels * width) as f64,
             kept: (patches * pixels) as f64,
@@ -190,7 +200,8 @@ fn pass_cost(recipe: &Recipe, pass: Pass) -> Cost {
     };
     let of_task = model.task.map(|task| if task.region { Part::Image } else { Part::Class });
     match pass {
-        Pass::Image(_) | Pass::OtherImage | Pass::MomentumImage => image(),
+        Pass::Image(view) => image(view == ImageView::Masked),
+        Pass::OtherImage | Pass::MomentumImage => image(false),
         Pass::Text(_) | Pass::MomentumText => stack(&model.text.transformer, words, None),
         Pass::Fused(_, _, part) => fused(part),
         Pass::FusedOther => fused(of_task),
@@ -266,13 +277,21 @@ pub fn described(plan: &Plan, recipe: &Recipe) -> String {
     line("FLOPs of a pair, forward", giga(plan.forward));
     line("FLOPs of a pair, training", giga(plan.training));
     let gib = |bytes: f64| format!("{:.2} GiB", bytes / f64::from(1 << 30));
-    line("memory, weights and optimiser", gib(plan.state_bytes));
+    line("memory, weights", gib(plan.weight_bytes));
+    line("memory, gradients", gib(plan.weight_bytes));
+    line("memory, optimiser", gib(2.0 * plan.weight_bytes));
+    line("memory, momentum twin", gib(plan.twin_bytes));
     line("memory, activations (estimate)", gib(plan.activation_bytes));
     line("  with blocks made anew (estimate)", gib(plan.checkpointed_bytes));
     line("steps", plan.steps.to_string());
     line("pairs of a forward pass", plan.batch.to_string());
     line("effective batch", (plan.batch * plan.accumulate).to_string());
-    line("negatives of a pair (ITC)", (plan.batch - 1).to_string());
+    if recipe.objectives.itc.is_some() {
+        line("negatives of a pair (ITC)", (plan.batch - 1).to_string());
+    }
+    if let Some(itm) = &recipe.objectives.itm {
+        line("negatives of a pair (ITM)", format!("{}, {}", itm.per_pair, itm.negatives));
+    }
     line(
         "FLOPs of the run, training",
         format!(

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 use weft_data::augment::Augment;
@@ -27,6 +27,7 @@ use weft_vision::{Grid, RegionsConfig};
 
 use crate::checkpoint::{self, Checkpoint};
 use crate::concepts::ConceptRecipe;
+use crate::fine_tune;
 use crate::overrides::{explain, parse_value, set};
 use crate::stage::{Stage, StageConfig};
 
@@ -108,12 +109,21 @@ impl Recipe {
         extended::parse(&Self::text(name)?).with_context(|| format!("recipe {name}"))
     }
 
+    /// Names of the recipes that come with weft.
+    pub fn built_in() -> impl Iterator<Item = &'static str> {
+        BUILT_IN.iter().map(|(name, _)| *name)
+    }
+
     /// The text of a recipe that comes with weft, or of a file.
     fn text(name: &str) -> Result<String> {
         if let Some((_, text)) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name) {
             return Ok(text.to_string());
         }
         if !Path::new(name).exists() {
+            ensure!(
+                !fine_tune::built_in().any(|built_in| built_in == name),
+                "{name} is a fine-tuning recipe: name the run that it starts from with --from"
+            );
             let names: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
             bail!("no recipe {name}: neither a file nor one of {}", names.join(", "));
         }

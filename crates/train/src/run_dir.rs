@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use weft_data::lock;
 
 use crate::checkpoint;
+use crate::event_file::PREFIX as EVENTS;
 
 const FAILED_STEP: &str = "failed-step-";
 
@@ -27,7 +28,9 @@ impl RunDir {
         fs::create_dir_all(root).with_context(|| root.display().to_string())?;
         let lock = run.lock()?;
         let of_another = checkpoint::list(&run.checkpoints()).is_ok_and(|all| !all.is_empty());
-        if run.recipe().exists() || of_another {
+        if !run.recipe().exists() && !of_another {
+            run.refuse_others()?;
+        } else {
             if !overwrite {
                 bail!(
                     "{} holds a run already: continue it with --resume {0}, put the new one \
@@ -35,12 +38,33 @@ impl RunDir {
                     root.display()
                 );
             }
+            let tuned = fs::read_dir(run.tasks()).is_ok_and(|mut tasks| tasks.next().is_some());
+            ensure!(
+                !tuned,
+                "{}: models were fine-tuned from the run that is to be replaced; remove them, or put the new \
+                 run elsewhere with --out",
+                run.tasks().display()
+            );
             run.clear().with_context(|| format!("removing the run in {}", root.display()))?;
         }
         for folder in [run.checkpoints(), run.events()] {
             fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
         }
         Ok((run, lock))
+    }
+
+    /// Fails where a file that a run writes is there, and no run that it could be of.
+    fn refuse_others(&self) -> Result<()> {
+        let written = [self.metrics(), self.summary(), self.report(), self.splits(), self.ledger()];
+        let there = written.into_iter().chain([self.start()]).find(|path| path.exists());
+        if let Some(path) = there {
+            bail!(
+                "{}: a run would write this file, and here is no run that it could be of: put the run elsewhere \
+                 with --out",
+                path.display()
+            );
+        }
+        Ok(())
     }
 
     /// Keeps other processes from training in this run's folder, as long as what comes back lives.
@@ -60,9 +84,8 @@ impl RunDir {
     /// nor checkpoints of an unknown one.
     fn clear(&self) -> std::io::Result<()> {
         self.reopen()?;
-        for folder in [self.checkpoints(), self.events()] {
-            remove(fs::remove_dir_all(folder))?;
-        }
+        self.clear_folder(&self.checkpoints(), checkpoint::is_ours)?;
+        self.clear_folder(&self.events(), |name| name.starts_with(EVENTS))?;
         for entry in fs::read_dir(&self.root)? {
             let path = entry?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -72,6 +95,25 @@ impl RunDir {
             }
         }
         remove(fs::remove_file(self.recipe()))
+    }
+
+    /// Removes from `folder` what is called as a run calls it, and the folder if nothing is left in it.
+    fn clear_folder(&self, folder: &Path, is_ours: impl Fn(&str) -> bool) -> std::io::Result<()> {
+        if !folder.exists() {
+            return Ok(());
+        }
+        let mut left = false;
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            if !is_ours(&entry.file_name().to_string_lossy()) {
+                left = true;
+            } else if entry.file_type()?.is_dir() {
+                fs::remove_dir_all(entry.path())?;
+            } else {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        if left { Ok(()) } else { fs::remove_dir(folder) }
     }
 
     /// Removes what only a finished run has.
@@ -233,6 +275,25 @@ pub fn with_ending(path: &Path, ending: &str) -> PathBuf {
     name.push(".");
     name.push(ending);
     name.into()
+}
+
+/// Fails where the file `path` could not be written. Asked before what it is for is begun, which may take hours.
+///
+/// # Errors
+///
+/// When its folder cannot be made or written, or is a file.
+pub fn can_write(path: &Path) -> Result<()> {
+    let aside = with_ending(path, "tmp");
+    let try_it = || -> std::io::Result<()> {
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            fs::create_dir_all(folder)?;
+        }
+        fs::File::create(&aside)?;
+        fs::remove_file(&aside)
+    };
+    try_it().with_context(|| format!("{}: cannot be written", path.display()))?;
+    ensure!(!path.is_dir(), "{}: expected the name of a file, and it is a folder", path.display());
+    Ok(())
 }
 
 /// Writes a file aside and renames it, so that a reader finds the old one or the new one whole.

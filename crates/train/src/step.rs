@@ -75,12 +75,12 @@ impl Stepper {
     pub fn step(&self, state: &mut TrainState, batches: &[Batch], step: u64) -> Result<Line> {
         let classes = self.recipe.model.task.map_or(0, |task| task.outputs);
         let mut sum: Option<NamedGradients> = None;
-        let mut figures: Vec<Figure> = Vec::new();
+        let mut figures = Figures::default();
         for (part, batch) in batches.iter().enumerate() {
             let pairs = to_device(batch, classes, &self.device)?;
             let (gradients, found) =
                 self.backward(&state.model, &state.twin, &pairs, step, part as u64)?;
-            add(&mut figures, found, 1.0 / batches.len() as f64);
+            figures.add(found);
             sum = Some(match sum {
                 Some(sum) => sum.plus(gradients),
                 None => gradients,
@@ -99,9 +99,7 @@ impl Stepper {
         self.update(state, sum, Rate { step, lr, scale });
 
         let mut line = Line::new(step + 1);
-        for (name, value) in figures {
-            line.push(name, value);
-        }
+        figures.means().for_each(|(name, value)| line.push(name, value));
         line.push("grad_norm", norm);
         line.push("lr", lr);
         Ok(line)
@@ -175,12 +173,39 @@ impl Stepper {
     }
 }
 
-fn add(sum: &mut Vec<Figure>, found: Vec<Figure>, weight: f64) {
-    if sum.is_empty() {
-        sum.extend(found.into_iter().map(|(name, value)| (name, value * weight)));
-        return;
+/// Figures of the batches of a step. Not every batch has all of them: one without a hidden tag says nothing of tags.
+#[derive(Default)]
+struct Figures(Vec<(&'static str, f64, usize)>);
+
+impl Figures {
+    fn add(&mut self, found: Vec<Figure>) {
+        for (name, value) in found {
+            match self.0.iter_mut().find(|(other, ..)| *other == name) {
+                Some((_, sum, count)) => (*sum, *count) = (*sum + value, *count + 1),
+                None => self.0.push((name, value, 1)),
+            }
+        }
     }
-    for (total, (_, value)) in sum.iter_mut().zip(found) {
-        total.1 += value * weight;
+
+    /// The mean of each over the batches that have it.
+    fn means(self) -> impl Iterator<Item = Figure> {
+        self.0.into_iter().map(|(name, sum, count)| (name, sum / count as f64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_figure_is_the_mean_of_the_batches_that_have_it() {
+        let mut figures = Figures::default();
+        figures.add(vec![("mcr", 2.0), ("mcr_tag_accuracy", 0.5), ("loss", 2.0)]);
+        figures.add(vec![("mcr", 4.0), ("mcr_phrase_accuracy", 1.0), ("loss", 6.0)]);
+        let mut means: Vec<Figure> = figures.means().collect();
+        means.sort_by_key(|(name, _)| *name);
+        let expected =
+            [("loss", 4.0), ("mcr", 3.0), ("mcr_phrase_accuracy", 1.0), ("mcr_tag_accuracy", 0.5)];
+        assert_eq!(means, expected);
     }
 }

@@ -30,7 +30,10 @@ pub fn verify(recipe: &Recipe, summary: &Summary) -> Result<Vec<Verdict>> {
     let expected = recipe
         .expected
         .as_ref()
-        .with_context(|| format!("recipe {} has no [expected] table", recipe.name))?;
+        .with_context(|| format!(
+                "recipe {} has no [expected] table (nor has a run whose keys are not all those of its recipe)",
+                recipe.name
+            ))?;
     ensure!(!expected.metrics.is_empty(), "recipe {}: [expected] has no metric", recipe.name);
     let verdict = |(name, measured): (&String, &Measured)| {
         let (split, metric) = name

@@ -10,11 +10,12 @@ use weft_train::plan::Plan;
 use weft_train::state::TrainState;
 use weft_train::step::Stepper;
 
-const BASE: [(&str, &str); 4] = [
+const BASE: [(&str, &str); 5] = [
     ("base-mamo", ""),
     ("base-unimo3", ""),
     ("base-mvp", MVP_STAGES),
     ("base-mvp-regions", MVP_STAGES),
+    ("base-mvp-joint", ""),
 ];
 
 const MVP_STAGES: &str = r#"stage=[{name="first", steps=1, objectives=["mcr"]},

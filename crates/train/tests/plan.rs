@@ -128,8 +128,45 @@ fn costs_grow_as_they_should() {
     // Momentum passes have no backward; with everything else it is between two and three times.
     assert!(base.training > 2.0 * base.forward && base.training < 3.0 * base.forward);
     let text = described(&base, &recipe);
-    for line in ["effective batch                    512", "negatives of a pair (ITC)          63"]
-    {
+    for line in [
+        "effective batch                    512",
+        "negatives of a pair (ITC)          63",
+        "negatives of a pair (ITM)          2, sampled",
+        "memory, gradients",
+        "memory, optimiser",
+        "memory, momentum twin",
+        "with blocks made anew",
+    ] {
         assert!(text.contains(line), "{text}");
     }
+    let without = recipe.with(&["objectives={mlm={}}".into()]).unwrap();
+    assert!(!described(&plan(&without), &without).contains("negatives"));
+}
+
+/// Six blocks over 1 + 196 patches and the tags beside them; of a masked picture, the visible quarter where
+/// the others are dropped. By hand.
+#[test]
+fn tags_cost_and_dropped_patches_do_not() {
+    let recipe = Recipe::open("base-mvp").unwrap();
+    let pass = |recipe: &Recipe, wanted: Pass| {
+        plan(recipe).passes.iter().find(|(pass, _)| *pass == wanted).unwrap().1
+    };
+    let blocks = |tokens: f64, depth: f64, width: f64| {
+        depth * tokens * (2.0 * 12.0 * width * width + 4.0 * tokens * width)
+    };
+    let image = &recipe.model.vision;
+    let tags = recipe.concepts.as_ref().unwrap().tags.as_ref().unwrap().most;
+    let patches = image.grid().patches();
+    let tokens = (image.special_tokens() + patches + tags) as f64;
+    let embedding = 2.0 * (patches * image.patch_numbers()) as f64 * 768.0;
+    let depth = image.transformer.depth as f64;
+    let found = pass(&recipe, Pass::Image(ImageView::Clean));
+    assert!(tags > 0 && within(found, embedding + blocks(tokens, depth, 768.0), 1e-9), "{found}");
+
+    let drops = Recipe::open("base-mamo").unwrap();
+    let drops = drops.with(&["model.vision.mask_mode=drop".into()]).unwrap();
+    // 256 patches, of which 192 are hidden.
+    let embedding = 2.0 * 256.0 * 768.0 * 768.0;
+    let found = pass(&drops, Pass::Image(ImageView::Masked));
+    assert!(within(found, embedding + blocks(1.0 + 64.0, 12.0, 768.0), 1e-9), "{found}");
 }

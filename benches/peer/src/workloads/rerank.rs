@@ -1,7 +1,7 @@
 //! Re-ranking by the fusion encoder and the matching head of the recipe `quick`: 1,000 queries with
 //! 64 candidates each. A step scores one chunk of these pairs.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use burn::module::Module;
 use weft_data::error::Ledger;
 use weft_train::inference::{Images, Inference, Texts};
@@ -34,7 +34,8 @@ pub fn setup(context: &Context) -> Result<Box<dyn Workload>> {
     let inference = Inference::new(recipe, quick.tokenizer.clone(), &model, &context.device);
     let records = &quick.records[..QUERIES];
     let captions: Vec<String> = records.iter().map(|record| record.captions[0].clone()).collect();
-    let (images, _) = inference.images(records, &mut Ledger::default())?;
+    let images = inference.images(records, &mut Ledger::default())?;
+    let (images, _) = images.context("a picture that can be read")?;
     let texts = inference.texts(&captions)?;
     let chunk = recipe.eval.batch_size;
     if let Some(exchange) = &context.exchange {

@@ -11,11 +11,12 @@ use weft_eval::{AblationTable, TaskResult, VariantRuns};
 use weft_train::ablation::{Ablation, START_SEED, Variant, essence};
 use weft_train::fine_tune::fine_tune_of;
 use weft_train::report::Summary;
-use weft_train::run_dir::{with_ending, write_atomically};
+use weft_train::run_dir::{can_write, with_ending, write_atomically};
 use weft_train::{Recipe, RunDir};
 
+use super::eval;
 use super::kept_cells::{Cell, KeptCells};
-use super::runs::{Runs, check, check_start, fine_tuning, settings};
+use super::runs::{Runs, check, check_start, distinct, fine_tuning, settings};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -24,7 +25,11 @@ pub struct Args {
     /// Seeds instead of the grid's.
     #[arg(long, value_delimiter = ',')]
     seeds: Option<Vec<u64>>,
-    /// Steps of pre-training instead of the recipe's.
+    /// Another recipe to vary, without what makes the grid small: its sizes, its data and its steps. What the
+    /// variants start from is trained by it, too.
+    #[arg(long)]
+    recipe: Option<String>,
+    /// Steps of pre-training instead of the grid's; stages keep their shares.
     #[arg(long)]
     steps: Option<u64>,
     /// Runs at a time, each with its share of the processor's threads.
@@ -41,16 +46,22 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<ExitCode> {
-    let grid = Ablation::open(&args.name)?;
-    let mut seeds = Vec::new();
-    for seed in args.seeds.as_ref().unwrap_or(&grid.seeds) {
-        ensure!(!seeds.contains(seed), "seed {seed} is there twice");
-        seeds.push(*seed);
+    let grid = Ablation::open(&args.name)?.at(args.recipe.as_deref(), args.steps)?;
+    let seeds = distinct(args.seeds.as_ref().unwrap_or(&grid.seeds))?;
+    for task in &grid.evaluate {
+        ensure!(
+            eval::is_task(task),
+            "evaluate: weft eval knows no task {task:?} of pre-trained models"
+        );
+    }
+    if let Some(table) = &args.table {
+        ["md", "html", "json"]
+            .iter()
+            .try_for_each(|ending| can_write(&with_ending(table, ending)))?;
     }
     let default = || Path::new("runs").join("ablations").join(&grid.name);
     let maker = Maker {
         grid: &grid,
-        steps: args.steps,
         out: args.out.clone().unwrap_or_else(default),
         runs: Runs { threads: (args.jobs > 1).then(|| threads_of_a_job(args.jobs)) },
         kept: Mutex::new(KeptCells::open(
@@ -125,7 +136,6 @@ fn threads_of_a_job(jobs: u16) -> usize {
 /// Makes the cells of a grid.
 struct Maker<'a> {
     grid: &'a Ablation,
-    steps: Option<u64>,
     out: PathBuf,
     runs: Runs,
     kept: Mutex<KeptCells>,
@@ -139,7 +149,7 @@ impl Maker<'_> {
         };
         // Nothing runs beside it, so it has the whole machine.
         let (runs, name) = (Runs::default(), (START_SEED + seed).to_string());
-        runs.train(&folder, &start.recipe, None, &settings(&name, &start.set))?;
+        runs.train(&folder, &start.recipe, None, &settings(&name, &start.settings()))?;
         check(&folder, start.recipe_of(seed)?)
     }
 
@@ -166,8 +176,8 @@ impl Maker<'_> {
             cell.results.extend(self.runs.evaluated(&folder, task, &splits)?);
         }
         for task in &grid.tasks {
-            let tuned = self.runs.fine_tuned(&folder, task, &name, &grid.task_set)?;
-            let recipe = fine_tuning(&folder, task, &tuned)?.with(&grid.task_set)?;
+            let tuned = self.runs.fine_tuned(&folder, task, &name, &grid.task_settings())?;
+            let recipe = fine_tuning(&folder, task, &tuned)?.with(&grid.task_settings())?;
             check(&tuned, Recipe { seed, ..recipe })?;
             cell.results.extend(self.runs.evaluated(&tuned, "own", &grid.splits(None))?);
             cell.seconds += seconds(&tuned)?;
@@ -204,7 +214,6 @@ impl Maker<'_> {
             set.push(format!("start.checkpoint={:?}", folder.display().to_string()));
             set.push(format!("start.parts={:?}", start.parts));
         }
-        set.extend(self.steps.map(|steps| format!("train.steps={steps}")));
         set
     }
 
@@ -230,7 +239,7 @@ impl Maker<'_> {
         }
         for task in &self.grid.tasks {
             let (task, _) = task.split_once('@').unwrap_or((task, ""));
-            add(fine_tune_of(task, &recipe, Path::new(""))?.with(&self.grid.task_set)?)?;
+            add(fine_tune_of(task, &recipe, Path::new(""))?.with(&self.grid.task_settings())?)?;
         }
         add(recipe)?;
         hash.update(self.grid.tasks.join(","));
@@ -258,10 +267,11 @@ fn commit() -> String {
 /// How the table came about.
 fn facts(args: &Args, seeds: &[u64], seconds: f64, commits: &[String]) -> String {
     let seeds: Vec<String> = seeds.iter().map(u64::to_string).collect();
+    let recipe = args.recipe.as_ref().map(|name| format!(" --recipe {name}")).unwrap_or_default();
     let steps = args.steps.map(|steps| format!(" --steps {steps}")).unwrap_or_default();
     let jobs = if args.jobs > 1 { format!(" --jobs {}", args.jobs) } else { String::new() };
     format!(
-        "`weft ablate {}{steps}{jobs} --seeds {}`, at commit {}; the runs of its cells took {:.0} minutes together, \
+        "`weft ablate {}{recipe}{steps}{jobs} --seeds {}`, at commit {}; the runs of its cells took {:.0} minutes together, \
          without what they start from and the evaluations.",
         args.name,
         seeds.join(","),

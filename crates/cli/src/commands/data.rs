@@ -96,6 +96,7 @@ fn write_shards(args: Export) -> Result<ExitCode> {
         true => dataset.splits.keys().cloned().collect(),
         false => args.split,
     };
+    splits.iter().try_for_each(|split| dataset.split(split).map(|_| ()))?;
     for split in splits {
         let exported = export(&dataset, &split, &args.out, args.per_shard, config.bad_budget)?;
         println!("{split}: {} records in {} shards", exported.records, exported.shards.len());

@@ -1,18 +1,19 @@
 //! `weft eval`
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use weft_data::dataset::SourceConfig;
-use weft_data::error::Ledger;
+use weft_data::error::{DataError, Ledger};
 use weft_data::record::Record;
 use weft_eval::{Example, TaskResult, results_table, tasks_page, vqa_submission};
 use weft_train::checkpoint::Checkpoint;
 use weft_train::evaluate::{Evaluation, retrieve};
 use weft_train::inference::Inference;
-use weft_train::run_dir::write_atomically;
+use weft_train::run_dir::{can_write, write_atomically};
 use weft_train::tasks::{
     self, Examples, TaskEvaluation, best, classification, contrast, evaluate_task, has_labels,
     weak_grounding,
@@ -86,10 +87,19 @@ const FINE_TUNED_RETRIEVAL: &str = "retrieval, fine-tuned";
 const SHOWN: usize = 4;
 
 pub fn run(args: Args) -> Result<ExitCode> {
+    args.json
+        .iter()
+        .chain(&args.html)
+        .chain(&args.submission)
+        .try_for_each(|path| can_write(path))?;
     let (checkpoint, model) = args.model.load()?;
     ensure!(
         args.data.tags.is_none() || model.recipe.task().is_none(),
         "--tags: a fine-tuned model is shown none"
+    );
+    ensure!(
+        args.submission.is_none() || model.recipe.task().is_some(),
+        "--submission: of a model that is fine-tuned for questions"
     );
     let own = if model.recipe.task().is_some() { Task::Own } else { Task::Retrieval };
     let mut found = Found::default();
@@ -128,7 +138,7 @@ fn one(
         Task::Own => fine_tuned(args, checkpoint, model, found),
         Task::Contrast => {
             let data = contrast::open(&config)?;
-            for split in splits(args, data.splits.keys()) {
+            for split in splits(args, &data.splits) {
                 found.results.push(contrast::evaluate(model, &data, &split, &path)?);
             }
             Ok(())
@@ -145,7 +155,7 @@ fn one(
         Task::WeakGrounding => {
             let data = weak_grounding::open(&config)?;
             let layer = args.layer.unwrap_or((model.fusion_depth() - 1) / 2);
-            for split in splits(args, data.splits.keys()) {
+            for split in splits(args, &data.splits) {
                 found.results.push(weak_grounding::evaluate(model, &data, &split, layer, &path)?);
             }
             Ok(())
@@ -165,7 +175,13 @@ fn all(args: &Args, checkpoint: &Checkpoint, model: &Inference, found: &mut Foun
             eprintln!("left out: {} {reason}", name(task));
             continue;
         }
-        one(task, args, checkpoint, model, found)?;
+        match one(task, args, checkpoint, model, found) {
+            // Pairs alone have no classes, rectangles or minimal pairs.
+            Err(error) if task != Task::Retrieval && is_not_found(&error) => {
+                eprintln!("left out: {}: {error:#}", name(task));
+            }
+            done => done?,
+        }
     }
     let (run, _) = Checkpoint::locate(&args.model.checkpoint)?;
     let runs = fine_tuned_runs(&run)?;
@@ -202,6 +218,16 @@ fn left_out(task: Task, recipe: &Recipe) -> Option<&'static str> {
     heat_map.then_some("draws heat maps over patches, and the model sees regions")
 }
 
+fn is_not_found(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(DataError::NotFound { .. }))
+}
+
+/// Whether `name` is what `--task` calls a question to pre-trained models.
+pub(super) fn is_task(name: &str) -> bool {
+    let known = <Task as clap::ValueEnum>::from_str(name, false);
+    known.is_ok_and(|task| !matches!(task, Task::Own | Task::All))
+}
+
 fn name(task: Task) -> String {
     task.to_possible_value().map_or(String::new(), |value| value.get_name().to_string())
 }
@@ -232,7 +258,7 @@ fn retrieval(
 ) -> Result<()> {
     let dataset = weft_data::dataset::open(config)?;
     model.recipe.check_tags(&dataset)?;
-    let splits = splits(args, dataset.splits.keys());
+    let splits = splits(args, &dataset.splits);
     ensure!(!splits.is_empty(), "no test split; name one with --split\n{}", dataset.summary());
     for split in &splits {
         let records = dataset.split(split)?;
@@ -271,7 +297,7 @@ fn fine_tuned(
     let examples = Examples::open(task, &recipe, Some(checkpoint.classes()?))?;
     let dataset = examples.dataset();
     let path = checkpoint.path().display().to_string();
-    for split in splits(args, dataset.splits.keys()) {
+    for split in splits(args, &dataset.splits) {
         let records = dataset.split(&split)?;
         if let Some(path) = &args.submission {
             let answers = answers(model, &examples, records)?;
@@ -318,10 +344,11 @@ fn answers(model: &Inference, examples: &Examples, records: &[Record]) -> Result
     Ok(vqa_submission(answers)?)
 }
 
-/// The splits that were asked for, or every test split.
-fn splits<'a>(args: &Args, names: impl Iterator<Item = &'a String>) -> Vec<String> {
-    match args.split.is_empty() {
-        false => args.split.clone(),
-        true => names.filter(|name| !matches!(name.as_str(), "train" | "val")).cloned().collect(),
+/// The splits that were asked for, or every test split that has something in it.
+fn splits<T>(args: &Args, all: &BTreeMap<String, Vec<T>>) -> Vec<String> {
+    if !args.split.is_empty() {
+        return args.split.clone();
     }
+    let tests = all.iter().filter(|(name, _)| !matches!(name.as_str(), "train" | "val"));
+    tests.filter(|(_, examples)| !examples.is_empty()).map(|(name, _)| name.clone()).collect()
 }

@@ -133,6 +133,14 @@ pub fn fine_tuning(run: &Path, task: &str, folder: &Path) -> Result<Recipe> {
     fine_tune_of(recipe, &base, &began.unwrap_or_default())
 }
 
+/// `seeds`, none of them twice: what is counted twice would make figures look surer than they are.
+pub fn distinct(seeds: &[u64]) -> Result<Vec<u64>> {
+    for (at, seed) in seeds.iter().enumerate() {
+        ensure!(!seeds[..at].contains(seed), "seed {seed} is there twice");
+    }
+    Ok(seeds.to_vec())
+}
+
 /// A run's seed and keys, as arguments of `weft train`.
 pub fn settings<'a>(seed: &'a str, set: &'a [String]) -> Vec<&'a str> {
     let keys = set.iter().flat_map(|key| ["--set", key.as_str()]);

@@ -7,17 +7,17 @@ use anyhow::{Context, Result, ensure};
 use weft_data::error::Ledger;
 use weft_data::record::Record;
 use weft_eval::{Hit, RerankConfig, rerank, search_page, top_k_of_embeddings};
-use weft_train::run_dir::write_atomically;
+use weft_train::run_dir::{can_write, write_atomically};
 use weft_train::trainer::{credits, test_splits};
 
-use super::source::{DataArgs, ModelArgs};
+use super::source::{DataArgs, ModelArgs, at_least_one};
 
 #[derive(clap::Args)]
 pub struct Args {
     /// What to look for.
     query: String,
     /// How many pictures to show.
-    #[arg(short = 'k', long, default_value_t = 10)]
+    #[arg(short = 'k', long, default_value_t = 10, value_parser = at_least_one())]
     top: usize,
     /// The split to look in; by default all held-out pictures.
     #[arg(long)]
@@ -35,6 +35,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<ExitCode> {
+    can_write(&args.html)?;
     ensure!(!args.query.trim().is_empty(), "the query is empty");
     let (_, model) = args.model.load()?;
     let dataset = args.data.open(&model.recipe)?;

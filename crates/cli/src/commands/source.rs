@@ -26,11 +26,19 @@ impl ModelArgs {
     /// Loads the model.
     pub fn load(&self) -> Result<(Checkpoint, Inference)> {
         let device = self.backend.device()?;
-        let (_, checkpoint) = Checkpoint::locate(&self.checkpoint)
-            .context("train a model first, or name another with --checkpoint")?;
+        let found = Checkpoint::locate(&self.checkpoint);
+        let (_, checkpoint) = match self.checkpoint.exists() {
+            true => found?,
+            false => found.context("train a model first, or name another with --checkpoint")?,
+        };
         let model = Inference::load(&checkpoint, &device)?;
         Ok((checkpoint, model))
     }
+}
+
+/// Reads a number that must not be 0.
+pub fn at_least_one() -> impl clap::builder::TypedValueParser<Value = usize> {
+    clap::builder::RangedU64ValueParser::<usize>::new().range(1..)
 }
 
 /// Which pictures and captions.
@@ -43,6 +51,12 @@ pub struct DataArgs {
     /// Root of the picture paths in a JSONL, CSV or Karpathy file.
     #[arg(long)]
     pub images: Option<PathBuf>,
+    /// The column of a table, or the key of a JSONL file, with the pictures' paths (data.image_column).
+    #[arg(long, value_name = "NAME")]
+    pub image_column: Option<String>,
+    /// The one with the captions (data.caption_column).
+    #[arg(long, value_name = "NAME")]
+    pub caption_column: Option<String>,
     /// Of a model that sees a detector's regions: the file with those of these pictures.
     #[arg(long)]
     pub regions: Option<PathBuf>,
@@ -67,6 +81,12 @@ impl DataArgs {
         }
         if let Some(images) = &self.images {
             config.images = Some(absolute(&images.to_string_lossy()));
+        }
+        if let Some(column) = &self.image_column {
+            config.image_column.clone_from(column);
+        }
+        if let Some(column) = &self.caption_column {
+            config.caption_column.clone_from(column);
         }
         if let Some(regions) = &self.regions {
             config.regions = Some(absolute(&regions.to_string_lossy()));

@@ -1,14 +1,15 @@
 //! `weft study`: a recipe, what is fine-tuned from it, and all tasks, over several seeds.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
 use weft_eval::{TaskResult, spread_table};
-use weft_train::run_dir::write_atomically;
+use weft_train::fine_tune::fine_tune_of;
+use weft_train::run_dir::{can_write, write_atomically};
 use weft_train::{Recipe, RunDir};
 
-use super::runs::{Runs, check, fine_tuning, settings};
+use super::runs::{Runs, check, distinct, fine_tuning, settings};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -41,11 +42,19 @@ const TASKS: &str =
     "scenes-vqa,scenes-nlvr2,scenes-entailment@scenes-vqa,scenes-grounding,scenes-retrieval";
 
 pub fn run(args: Args) -> Result<ExitCode> {
-    let mut seeds = Vec::with_capacity(args.seeds.len());
-    for seed in &args.seeds {
-        seeds.push(one_seed(&args, *seed)?);
+    // What can be wrong is found before hours are spent.
+    args.table.iter().try_for_each(|path| can_write(path))?;
+    let base = match &args.from {
+        Some(from) => Recipe::read(&RunDir::open(from)?.recipe())?,
+        None => Recipe::open(&args.recipe)?.with(&args.set)?,
+    };
+    for task in &args.tasks {
+        let (name, _) = task.split_once('@').unwrap_or((task, ""));
+        fine_tune_of(name, &base, Path::new(""))?;
     }
-    let table = spread_table(&seeds);
+    let seeds = distinct(&args.seeds)?;
+    let found = seeds.iter().map(|seed| one_seed(&args, *seed)).collect::<Result<Vec<_>>>()?;
+    let table = spread_table(&found);
     println!("{table}");
     if let Some(path) = &args.table {
         write_atomically(path, table.as_bytes())?;

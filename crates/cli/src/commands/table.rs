@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use weft_eval::{TaskResult, spread_table};
 use weft_train::run_dir::write_atomically;
 
@@ -24,6 +24,13 @@ pub fn run(args: Args) -> Result<ExitCode> {
         let text = std::fs::read_to_string(path).with_context(named)?;
         let results: Vec<TaskResult> = serde_json::from_str(&text)
             .with_context(|| format!("{}: expected the results of weft eval", path.display()))?;
+        let of = |results: &[TaskResult]| results.first().map(|r| (r.seed, r.checkpoint.clone()));
+        ensure!(
+            of(&results).is_none()
+                || runs.iter().all(|other: &Vec<TaskResult>| of(other) != of(&results)),
+            "{}: the results of the same model are there already",
+            path.display()
+        );
         runs.push(results);
     }
     let table = spread_table(&runs);

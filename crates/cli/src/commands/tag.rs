@@ -11,7 +11,7 @@ use weft_data::error::Ledger;
 use weft_data::tags;
 use weft_train::tagging::Tagger;
 
-use super::source::{DataArgs, ModelArgs};
+use super::source::{DataArgs, ModelArgs, at_least_one};
 
 /// Pictures whose embeddings are in memory at a time.
 const CHUNK: usize = 1024;
@@ -22,7 +22,7 @@ pub struct Args {
     #[arg(long)]
     names: PathBuf,
     /// Most names of a picture.
-    #[arg(long, default_value_t = 6)]
+    #[arg(long, default_value_t = 6, value_parser = at_least_one())]
     most: usize,
     /// Least cosine of a name to its picture, from -1 to 1.
     #[arg(long, default_value_t = -1.0, allow_hyphen_values = true)]

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
+use weft_train::ablation::essence;
 use weft_train::checkpoint::Checkpoint;
 use weft_train::fine_tune::fine_tune;
 use weft_train::interrupt::Interrupt;
@@ -94,6 +95,7 @@ fn recipe(args: &Args) -> Result<Recipe> {
         Some(checkpoint) => fine_tune(&args.recipe, checkpoint)?,
         None => Recipe::open(&args.recipe)?,
     };
+    let written = recipe.clone();
     let mut recipe = recipe.with(&args.set)?;
     if let Some(steps) = args.steps {
         recipe.train.steps = steps;
@@ -107,6 +109,10 @@ fn recipe(args: &Args) -> Result<Recipe> {
     );
     recipe.data = args.data.apply(&recipe.data);
     recipe.validate()?;
+    // What a recipe gave is expected of it alone, with whatever seed.
+    if essence(Recipe { seed: written.seed, ..recipe.clone() }) != essence(written) {
+        recipe.expected = None;
+    }
     Ok(recipe)
 }
 

@@ -9,8 +9,8 @@ use super::NAMES;
 /// Why a package cannot be got or found.
 #[derive(Debug, thiserror::Error)]
 pub enum PackageError {
-    #[error("{path}: {source}")]
-    Io { path: PathBuf, source: std::io::Error },
+    #[error("{path}: {error}")]
+    Io { path: PathBuf, error: std::io::Error },
     /// No manifest has this name.
     #[error("no package is called {name:?}; known are {}", NAMES.join(", "))]
     Unknown { name: String },
@@ -43,6 +43,6 @@ pub enum PackageError {
 impl PackageError {
     pub(super) fn io(path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.as_ref().to_path_buf();
-        move |source| PackageError::Io { path, source }
+        move |error| PackageError::Io { path, error }
     }
 }

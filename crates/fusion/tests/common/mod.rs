@@ -1,5 +1,9 @@
 //! Plain loops in double precision over the numbers of a module.
 
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+pub mod encoders;
+
 use burn::tensor::{Device, Distribution, Tensor};
 use weft_nn::{LayerNorm, Linear, MultiHeadAttention};
 
@@ -64,6 +68,31 @@ pub fn mean(x: &Rows, count: usize) -> Vec<f64> {
     (0..width).map(|c| x[..count].iter().map(|row| row[c]).sum::<f64>() / count as f64).collect()
 }
 
+/// What each head of each row of `x` attends to, of the first `seen` rows of every `each` of `keys`:
+/// `[heads][rows][keys]`.
+pub fn attention_weights(
+    layer: &MultiHeadAttention,
+    x: &Rows,
+    keys: &Rows,
+    each: usize,
+    seen: usize,
+) -> Vec<Rows> {
+    let heads = layer.heads();
+    let queries: Rows = x.iter().map(|row| linear(&layer.query, row)).collect();
+    let keys: Rows = keys.iter().map(|row| linear(&layer.key, row)).collect();
+    let part = queries[0].len() / heads;
+    let of_query = |head: usize, query: &[f64]| -> Vec<f64> {
+        let channels = head * part..(head + 1) * part;
+        let score = |(at, key): (usize, &Vec<f64>)| {
+            let product = dot(&query[channels.clone()], &key[channels.clone()]);
+            if at % each < seen { product / (part as f64).sqrt() } else { f64::NEG_INFINITY }
+        };
+        let scores: Vec<f64> = keys.iter().enumerate().map(score).collect();
+        softmax(&scores)
+    };
+    (0..heads).map(|head| queries.iter().map(|query| of_query(head, query)).collect()).collect()
+}
+
 /// Attention of each row of `x` to the first `seen` rows of every `each` of `keys`.
 pub fn attention(
     layer: &MultiHeadAttention,
@@ -72,42 +101,34 @@ pub fn attention(
     each: usize,
     seen: usize,
 ) -> Rows {
-    let heads = layer.heads();
-    let project = |linear_layer: &Linear, rows: &Rows| -> Rows {
-        rows.iter().map(|row| linear(linear_layer, row)).collect()
-    };
-    let queries = project(&layer.query, x);
-    let (k, v) = (project(&layer.key, keys), project(&layer.value, keys));
-    let width = queries[0].len();
-    let part = width / heads;
-    let visible: Vec<usize> = (0..keys.len()).filter(|key| key % each < seen).collect();
-    queries
-        .iter()
-        .map(|query| {
-            let mut context = vec![0.0; width];
-            for head in 0..heads {
-                let channels = head * part..(head + 1) * part;
-                let scores: Vec<f64> = visible
-                    .iter()
-                    .map(|key| {
-                        dot(&query[channels.clone()], &k[*key][channels.clone()])
-                            / (part as f64).sqrt()
-                    })
-                    .collect();
-                for (weight, key) in softmax(&scores).iter().zip(&visible) {
-                    channels.clone().for_each(|c| context[c] += weight * v[*key][c]);
-                }
-            }
+    let weights = attention_weights(layer, x, keys, each, seen);
+    let values: Rows = keys.iter().map(|row| linear(&layer.value, row)).collect();
+    let width = values[0].len();
+    let part = width / layer.heads();
+    (0..x.len())
+        .map(|row| {
+            let channel = |c: usize| -> f64 {
+                let weights = weights[c / part][row].iter();
+                weights.zip(&values).map(|(weight, value)| weight * value[c]).sum()
+            };
+            let context: Vec<f64> = (0..width).map(channel).collect();
             linear(&layer.output, &context)
         })
         .collect()
 }
 
 pub fn assert_close(found: &Rows, expected: &Rows, what: &str) {
+    let shape = |rows: &Rows| -> Vec<usize> { rows.iter().map(Vec::len).collect() };
+    assert_eq!(shape(found), shape(expected), "{what}");
     for (found, expected) in found.iter().flatten().zip(expected.iter().flatten()) {
         assert!(
             (found - expected).abs() < 1e-4 * (1.0 + expected.abs()),
             "{what}: {found} {expected}"
         );
     }
+}
+
+/// The largest difference of two tensors.
+pub fn apart<const D: usize>(a: &Tensor<D>, b: &Tensor<D>) -> f32 {
+    (a.clone() - b.clone()).abs().max().into_scalar::<f32>()
 }

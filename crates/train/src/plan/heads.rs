@@ -45,14 +45,18 @@ pub(super) fn heads(
             },
         ));
     }
-    if let (Some(_), Some(concepts)) = (&objectives.mcr, &recipe.concepts) {
+    if let (Some(mcr), Some(concepts)) = (&objectives.mcr, &recipe.concepts) {
         let rows = vocab_size + concepts.most;
         let phrases = words(mask.text_ratio * concepts.room as f64, text, rows);
         let tags = concepts
             .tags
             .as_ref()
             .map_or(0.0, |tags| mask.tag_ratio * (1.0 - tags.drop) * tags.most as f64);
-        costs.push(("MCR", phrases.plus(words(tags, image, rows))));
+        let tags = words(tags, image, rows);
+        let wanted = |cost: Cost, wanted: bool| if wanted { cost } else { Cost::default() };
+        let recovers = mcr.recover;
+        let both = wanted(phrases, recovers.phrases()).plus(wanted(tags, recovers.tags()));
+        costs.push(("MCR", both));
     }
     costs
 }

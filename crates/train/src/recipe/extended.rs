@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use toml::Table;
 
-use super::Recipe;
+use super::{Expected, Recipe};
 
 /// A short recipe.
 #[derive(Debug, Deserialize)]
@@ -14,7 +14,10 @@ struct Extended {
     extends: String,
     name: String,
     /// `table.key=value`, as `--set` takes them.
+    #[serde(default)]
     set: Vec<String>,
+    /// What a run of it gave, over several seeds.
+    expected: Option<Expected>,
 }
 
 /// The recipe in `text`, written out or as what it changes of another. What the other one gave is not
@@ -28,14 +31,14 @@ pub(super) fn parse(text: &str) -> Result<Recipe> {
     if !table.contains_key("extends") {
         return Recipe::parse(text);
     }
-    let Extended { extends, name, set } = table.try_into()?;
+    let Extended { extends, name, set, expected } = table.try_into()?;
     let other = Recipe::text(&extends).with_context(|| format!("extends = \"{extends}\""))?;
     ensure!(
         toml::from_str::<Table>(&other).is_ok_and(|table| !table.contains_key("extends")),
         "extends = \"{extends}\": expected a recipe that is written out"
     );
     let other = Recipe::parse(&other).with_context(|| format!("recipe {extends}"))?;
-    Ok(Recipe { name, expected: None, ..other.with(&set)? })
+    Ok(Recipe { name, expected, ..other.with(&set)? })
 }
 
 #[cfg(test)]
@@ -54,6 +57,16 @@ mod tests {
             Recipe { name: "quick".into(), expected: quick.expected.clone(), train, ..found },
             quick
         );
+    }
+
+    #[test]
+    fn a_short_recipe_says_what_it_gave_itself() {
+        let quick = toml::Table::try_from(Recipe::open("quick").unwrap()).unwrap();
+        let mut short: toml::Table =
+            toml::from_str("extends = \"quick\"\nname = \"short\"\nset = []\n").unwrap();
+        short.insert("expected".into(), quick["expected"].clone());
+        let found = parse(&short.to_string()).unwrap();
+        assert_eq!(found.expected, Recipe::open("quick").unwrap().expected);
     }
 
     #[test]
