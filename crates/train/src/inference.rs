@@ -13,7 +13,7 @@ use weft_data::error::Ledger;
 use weft_data::pipeline::Pipeline;
 use weft_data::record::Record;
 use weft_data::tokenizer::Tokenizer;
-use weft_fusion::{Levels, Part};
+use weft_fusion::{FusionKind, Levels, Part};
 use weft_model::{Model, Tags};
 use weft_nn::index::indices;
 use weft_nn::{AttentionMask, first_token};
@@ -84,6 +84,12 @@ impl Inference {
         inference.pipeline.preprocess = checkpoint.preprocess()?;
         inference.pipeline.preprocess.check()?;
         Ok(inference)
+    }
+
+    /// Whether heat maps of words in `layer` can be anything but empty. In the last layer of a joint fusion encoder
+    /// the match depends on the class token's attention alone.
+    pub fn has_heat_maps(&self, layer: usize) -> bool {
+        self.recipe.model.fusion.kind != FusionKind::Joint || layer + 1 < self.fusion_depth()
     }
 
     /// Whether the matching head was trained.

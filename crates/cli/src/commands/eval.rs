@@ -155,6 +155,12 @@ fn one(
         Task::WeakGrounding => {
             let data = weak_grounding::open(&config)?;
             let layer = args.layer.unwrap_or((model.fusion_depth() - 1) / 2);
+            if !model.has_heat_maps(layer) {
+                eprintln!(
+                    "note: in the last layer of a joint fusion encoder the match depends on the class token's \
+                     attention alone, and heat maps of words are empty; name another with --layer"
+                );
+            }
             for split in splits(args, &data.splits) {
                 found.results.push(weak_grounding::evaluate(model, &data, &split, layer, &path)?);
             }
