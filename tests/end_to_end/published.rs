@@ -153,6 +153,25 @@ fn files_that_lie_are_refused_by_name() {
     assert!(error.contains("config.json") && error.contains("gpt"), "{error}");
 }
 
+/// Rows of phrases are ours alone; what is exported has as many rows as its config says.
+#[test]
+fn phrases_stay_at_home() {
+    let folder = tempfile::tempdir().unwrap();
+    let (run, out) = (folder.path().join("run"), folder.path().join("out"));
+    succeed(train(&run, 1, &["concepts={min_count=2, most=20, room=3}"]));
+    let mut command = weft(&["export", "--checkpoint"]);
+    command.arg(&run).arg("--out").arg(&out);
+    succeed(command);
+    let rows =
+        |part: &str, name: &str| Weights::open(out.join(part)).unwrap().get(name).unwrap().shape[0];
+    let exported = rows("text", "embeddings.word_embeddings.weight");
+    assert!(exported < rows("model", "backbone.text.embeddings.word.weight"));
+    let config = std::fs::read_to_string(out.join("text/config.json")).unwrap();
+    assert!(config.contains(&format!("\"vocab_size\": {exported}")), "{config}");
+    let report = succeed(import(&out.join("text"), &[]));
+    assert_eq!(count(&report, "missing") + count(&report, "unexpected"), 0, "{report}");
+}
+
 #[test]
 fn a_run_exports_what_another_run_starts_from() {
     let folder = tempfile::tempdir().unwrap();

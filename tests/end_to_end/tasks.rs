@@ -130,9 +130,36 @@ fn what_does_not_fit_is_said() {
     command.arg(&run);
     assert!(fail(command).contains("the data set scenes alone"));
 
+    // Not in the place of the run that it starts from.
+    let mut command = fine_tune("scenes-vqa", &run, 1);
+    command.arg("--overwrite").arg("--out").arg(&run);
+    assert!(fail(command).contains("starts from lies there"));
+    assert!(run.join("checkpoints/00000002/model.safetensors").exists());
+
     let mut command = fine_tune("scenes-vqa", &run, 1);
     command.args(["--set", "model.fusion.transformer.depth=2"]);
     assert!(fail(command).contains("[model] is not the recipe's"));
+}
+
+/// Questions of a joint encoder, and rectangles of two streams, whose text stream ends before its last layer.
+#[test]
+fn pages_show_where_a_model_looked() {
+    let folder = tempfile::tempdir().unwrap();
+    let deep = ["model.fusion.transformer.depth=2", "model.init_std=0.3"];
+    for (kind, settings, task) in
+        [("joint", &[][..], "scenes-vqa"), ("streams", &TWO_STREAMS, "scenes-grounding")]
+    {
+        let run = folder.path().join(kind);
+        let settings: Vec<&str> = SCENES.iter().chain(&deep).chain(settings).copied().collect();
+        succeed(train(&run, 1, &settings));
+        succeed(fine_tune(task, &run, 1));
+        let html = folder.path().join(format!("{kind}.html"));
+        let mut command = weft(&["eval", "--task", "own", "--split", "test_seen", "--checkpoint"]);
+        command.arg(run.join("tasks").join(task)).arg("--html").arg(&html);
+        succeed(command);
+        let page = std::fs::read_to_string(&html).unwrap();
+        assert!(page.contains("fill-opacity=\".5\""), "{kind}");
+    }
 }
 
 /// A co-attention encoder in place of the joint one.

@@ -8,7 +8,7 @@ use anyhow::Result;
 use burn::module::Module;
 use burn::tensor::Device;
 use weft_data::preprocess::Preprocess;
-use weft_fusion::{FusionKind, Part};
+use weft_fusion::{ConnectionKind, FusionKind, Part};
 use weft_nn::TransformerConfig;
 use weft_objectives::{ImageView, Pass};
 use weft_vision::MaskMode;
@@ -31,6 +31,8 @@ pub struct Plan {
     pub training: f64,
     /// Weights, gradients, both moments and the momentum twin, in bytes.
     pub state_bytes: f64,
+    /// Of those the gradients', with the sum of those before where steps have several batches.
+    pub gradient_bytes: f64,
     /// The weights alone, and the twin's.
     pub weight_bytes: f64,
     pub twin_bytes: f64,
@@ -103,6 +105,7 @@ impl Plan {
         ];
         let twin = backbone.num_params();
         let all: usize = parameters.iter().map(|(_, count)| count).sum();
+        let gradients = 1 + usize::from(recipe.train.accumulate > 1);
 
         let pictures = recipe.model.task.map_or(1, |task| task.pictures);
         let tags = config.concepts.is_some_and(|concepts| concepts.tags);
@@ -133,7 +136,8 @@ impl Plan {
             heads: heads.into_iter().map(|(name, cost)| (name, cost.operations)).collect(),
             forward,
             training: forward + 2.0 * learning.operations,
-            state_bytes: (4 * all + twin) as f64 * FLOAT,
+            state_bytes: ((3 + gradients) * all + twin) as f64 * FLOAT,
+            gradient_bytes: (gradients * all) as f64 * FLOAT,
             weight_bytes: all as f64 * FLOAT,
             twin_bytes: twin as f64 * FLOAT,
             activation_bytes: kept * batch as f64 * FLOAT,
@@ -152,9 +156,8 @@ fn has_gradient(pass: Pass) -> bool {
 fn pass_cost(recipe: &Recipe, pass: Pass) -> Cost {
     let model = &recipe.model;
     let (patches, words) = (model.vision.grid().patches(), model.text.longest());
-    let tags = recipe.concepts.as_ref().and_then(|concepts| concepts.tags.as_ref());
-    let tags = tags.map_or(0, |tags| tags.most);
-    let image = |masked: bool| {
+    let shown = recipe.shown_tags().map_or(0, |tags| tags.most);
+    let image = |masked: bool, tags: usize| {
         let pixels = model.vision.patch_numbers();
         let width = model.vision.transformer.width;
         let drops = masked && model.vision.mask_mode == MaskMode::Drop;
@@ -200,8 +203,9 @@ fn pass_cost(recipe: &Recipe, pass: Pass) -> Cost {
     };
     let of_task = model.task.map(|task| if task.region { Part::Image } else { Part::Class });
     match pass {
-        Pass::Image(view) => image(view == ImageView::Masked),
-        Pass::OtherImage | Pass::MomentumImage => image(false),
+        Pass::Image(ImageView::Clean) => image(false, shown),
+        Pass::Image(ImageView::Masked) => image(true, 0),
+        Pass::OtherImage | Pass::MomentumImage => image(false, 0),
         Pass::Text(_) | Pass::MomentumText => stack(&model.text.transformer, words, None),
         Pass::Fused(_, _, part) => fused(part),
         Pass::FusedOther => fused(of_task),
@@ -278,7 +282,7 @@ pub fn described(plan: &Plan, recipe: &Recipe) -> String {
     line("FLOPs of a pair, training", giga(plan.training));
     let gib = |bytes: f64| format!("{:.2} GiB", bytes / f64::from(1 << 30));
     line("memory, weights", gib(plan.weight_bytes));
-    line("memory, gradients", gib(plan.weight_bytes));
+    line("memory, gradients", gib(plan.gradient_bytes));
     line("memory, optimiser", gib(2.0 * plan.weight_bytes));
     line("memory, momentum twin", gib(plan.twin_bytes));
     line("memory, activations (estimate)", gib(plan.activation_bytes));
@@ -286,6 +290,10 @@ pub fn described(plan: &Plan, recipe: &Recipe) -> String {
     line("steps", plan.steps.to_string());
     line("pairs of a forward pass", plan.batch.to_string());
     line("effective batch", (plan.batch * plan.accumulate).to_string());
+    let connected = recipe.model.fusion.connection.map(|connection| connection.kind);
+    if connected.is_some_and(|kind| kind != ConnectionKind::None) {
+        line("not counted", "what the connection of layers adds to FLOPs and activations".into());
+    }
     if recipe.objectives.itc.is_some() {
         line("negatives of a pair (ITC)", (plan.batch - 1).to_string());
     }

@@ -43,7 +43,8 @@ fn warm_up(config: &OptimizerConfig, step: u64) -> f64 {
 /// the rate whatever the gradient is, and what the warm-up is for.
 pub fn own_warm_up(config: &OptimizerConfig, step: u64, updates: u64) -> f64 {
     let step = step.min(config.warmup_steps);
-    if updates >= step { 1.0 } else { warm_up(config, updates) / warm_up(config, step) }
+    let reached = warm_up(config, step.max(1));
+    if updates >= step || reached <= 0.0 { 1.0 } else { warm_up(config, updates) / reached }
 }
 
 #[cfg(test)]
@@ -91,6 +92,10 @@ mod tests {
         assert!((of_lr(4, 0) - 0.2).abs() < 1e-12);
         assert!((of_lr(8, 2) - 0.6 * 0.55).abs() < 1e-12);
         assert_eq!(of_lr(8, 4), learning_rate(&config(), 8, 12));
+        for warmup_lr in [0.0, 0.2] {
+            let still = OptimizerConfig { lr: 0.0, warmup_lr, ..config() };
+            assert_eq!(own_warm_up(&still, 8, 0), 1.0);
+        }
         let without = OptimizerConfig { warmup_steps: 0, ..config() };
         assert_eq!(own_warm_up(&without, 5, 0), 1.0);
     }

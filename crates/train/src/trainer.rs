@@ -63,6 +63,18 @@ pub enum Outcome {
     Interrupted { step: u64 },
 }
 
+/// The recipe of the run of the checkpoint in `path`, which a run in `out` starts from; an error where it is the run
+/// that lies there, which would be replaced by its own child.
+fn start_of(path: &Path, out: &Path) -> Result<String> {
+    let (run, checkpoint) = Checkpoint::locate(path)?;
+    ensure!(
+        out.canonicalize().ok().as_deref() != Some(run.root()),
+        "{}: the run that this one starts from lies there; put the new one elsewhere with --out",
+        out.display()
+    );
+    checkpoint.recipe()?.to_toml()
+}
+
 impl Trainer {
     /// A new run in `out`.
     ///
@@ -96,14 +108,14 @@ impl Trainer {
             codebook
         });
         let text = recipe.to_toml()?;
-        let (run, lock) = RunDir::create(out, overwrite)?;
-        if let Some(path) = &recipe.start.checkpoint {
-            let (_, checkpoint) = Checkpoint::locate(path)?;
-            write_atomically(&run.start(), checkpoint.recipe()?.to_toml()?.as_bytes())?;
-        }
+        let started =
+            recipe.start.checkpoint.as_deref().map(|path| start_of(path, out)).transpose()?;
         let splits = serde_json::to_vec_pretty(&dataset.split_listing())?;
-        write_atomically(&run.splits(), &splits)?;
+        let (run, lock) = RunDir::create(out, overwrite)?;
+        // The recipe first: what is cut short behind it is a run that can start over.
         write_atomically(&run.recipe(), text.as_bytes())?;
+        started.iter().try_for_each(|text| write_atomically(&run.start(), text.as_bytes()))?;
+        write_atomically(&run.splits(), &splits)?;
         let progress =
             checkpoint::Progress { ledger: dataset.ledger.clone(), ..Default::default() };
         let device = device.clone();

@@ -158,6 +158,10 @@ impl Maker<'_> {
         let grid = self.grid;
         let folder = grid.folder(variant, &self.out).join(format!("seed-{seed}"));
         let (name, set) = (seed.to_string(), self.settings(variant, seed));
+        if RunDir::open(&folder).is_ok() {
+            // Before the rest of another one is trained.
+            check(&folder, self.recipe(variant, seed)?)?;
+        }
         self.runs.train(&folder, &grid.recipe, None, &settings(&name, &set))?;
         check(&folder, self.recipe(variant, seed)?)?;
         if let Some(start) = &grid.start {

@@ -220,6 +220,9 @@ fn left_out(task: Task, recipe: &Recipe) -> Option<&'static str> {
     if !of_pairs && recipe.tags_at_test().is_some() {
         return Some("has pictures without tags, and the model is shown tags");
     }
+    if task == Task::WeakGrounding && recipe.objectives.itm.is_none() {
+        return Some("asks the matching head, which was not trained");
+    }
     let heat_map = task == Task::WeakGrounding && recipe.patch_grid().is_none();
     heat_map.then_some("draws heat maps over patches, and the model sees regions")
 }

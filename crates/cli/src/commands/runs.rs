@@ -114,6 +114,8 @@ fn same(folder: &Path, recipe: &Path, wanted: Recipe) -> Result<()> {
     // What follows from the data stands in the run's own recipe alone.
     wanted.model.concepts.clone_from(&found.model.concepts);
     wanted.model.task.clone_from(&found.model.task);
+    // What a start is says its recipe; where it lies changes nothing.
+    wanted.start.checkpoint.clone_from(&found.start.checkpoint);
     let differences = found.differences(&wanted)?;
     let name = recipe.file_name().unwrap_or_default().display();
     ensure!(

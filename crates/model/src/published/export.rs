@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use burn::module::Module;
+use burn::module::{Module, Param};
 use serde_json::{Value, json};
 use weft_nn::{ConfigError, NormPosition, TransformerConfig};
 use weft_text::{Positions, TextEncoder, TextEncoderConfig};
@@ -80,7 +80,14 @@ pub fn export_text(
         return Err(unknown("model.text", problem, folder));
     }
     let names = TextSizes::new(sizes.clone(), vocab_size).names();
-    write(text, &names, text_config(sizes, vocab_size), folder)
+    // The rows of phrases stand behind those of the words, and the reference has none.
+    let table = text.embeddings.word.weight.val();
+    let [rows, width] = table.dims();
+    let mut text = text.clone();
+    if rows > vocab_size {
+        text.embeddings.word.weight = Param::from_tensor(table.slice([0..vocab_size, 0..width]));
+    }
+    write(&text, &names, text_config(sizes, vocab_size), folder)
 }
 
 fn unknown(part: &str, problem: &str, folder: &Path) -> PublishedError {

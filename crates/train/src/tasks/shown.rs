@@ -55,12 +55,14 @@ fn picture(picture: &Picture) -> Result<Shown> {
     Ok(Shown { picture: bytes, size: [width, height], ..Default::default() })
 }
 
-/// Where the model looked for what it said; nothing of a model that sees regions.
+/// Where the model looked for what it said, in the last layer but one: of the last one, the answer needs no words'
+/// attention (and, where patches answer, nothing of the text stream). Nothing of a model that sees regions, or of one
+/// layer.
 fn heat(model: &Inference, record: &Record, output: &[f32]) -> Result<Option<Heat>> {
-    let Some(grid) = model.recipe.patch_grid() else { return Ok(None) };
+    let (grid, layer) = (model.recipe.patch_grid(), model.fusion_depth().checked_sub(2));
+    let (Some(grid), Some(layer)) = (grid, layer) else { return Ok(None) };
     let images = model.image(record)?;
     let texts = model.texts(&record.captions[..1])?;
-    let layer = model.fusion_depth() - 1;
     let weights = model.task_grad_cam(&images, &texts, best(output), layer)?;
     Ok(Some(Heat { grid: [grid.rows, grid.columns], weights }))
 }
