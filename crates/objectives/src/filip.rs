@@ -66,7 +66,8 @@ pub fn filip_loss(by_patches: Tensor<2>, by_words: Tensor<2>) -> Tensor<1> {
 }
 
 /// The objective. Patches and words go through the projections of the shared space, which the class
-/// tokens of ITC have, too, and have its temperature; FILIP itself has no class tokens.
+/// tokens of ITC have, too, and have its temperature. The picture's class token is left out; a caption's first and last
+/// token count as words.
 pub struct Filip(pub FilipConfig);
 
 impl Objective for Filip {
