@@ -119,6 +119,15 @@ impl ConnectionConfig {
         })
     }
 
+    /// From how many levels `layer` of `depth` layers chooses.
+    pub fn levels(&self, layer: usize, depth: usize) -> usize {
+        match self.sources() {
+            Sources::Encoders => depth,
+            Sources::Fusion => layer + 1,
+            Sources::Both => depth + layer,
+        }
+    }
+
     /// Whether the connection adds one uni-modal layer to a state.
     pub fn is_bridge(&self) -> bool {
         use ConnectionKind as K;

@@ -45,11 +45,7 @@ impl Links {
     ) -> Self {
         use ConnectionKind as K;
         let (sources, granularity) = (config.sources(), config.granularity());
-        let levels = |layer: usize| match sources {
-            Sources::Encoders => depth,
-            Sources::Fusion => layer + 1,
-            Sources::Both => depth + layer,
-        };
+        let levels = |layer: usize| config.levels(layer, depth);
         let kind = if config.serves(text) { config.kind } else { K::None };
         let layers = |wanted: bool| if wanted { 0..depth } else { 0..0 };
         Self {

@@ -1,5 +1,6 @@
 //! What a recipe will cost, told before anything is allocated.
 
+mod co_attention;
 mod heads;
 
 use std::fmt::Write;
@@ -8,7 +9,7 @@ use anyhow::Result;
 use burn::module::Module;
 use burn::tensor::Device;
 use weft_data::preprocess::Preprocess;
-use weft_fusion::{ConnectionKind, FusionKind, Part};
+use weft_fusion::{FusionKind, Part};
 use weft_nn::TransformerConfig;
 use weft_objectives::{ImageView, Pass};
 use weft_vision::MaskMode;
@@ -168,7 +169,7 @@ fn pass_cost(recipe: &Recipe, pass: Pass) -> Cost {
             kept: (patches * pixels) as f64,
             checkpointed: (patches * pixels) as f64,
         };
-        embedding.plus(stack(&model.vision.transformer, tokens, None))
+        embedding.plus(stack(&model.vision.transformer, tokens))
     };
     let fused = |part: Option<Part>| {
         let transformer = &model.fusion.transformer;
@@ -182,22 +183,17 @@ fn pass_cost(recipe: &Recipe, pass: Pass) -> Cost {
                     Some(Part::Text) => words,
                 };
                 let last = block(transformer, all, asked, asked, None);
-                stack_under(transformer, all, None, last)
+                // Only where the widths differ.
+                let projected = |tokens: usize, from: usize| match from == transformer.width {
+                    true => Cost::default(),
+                    false => projection(tokens, from, transformer.width),
+                };
+                stack_under(transformer, all, last)
+                    .plus(projected(patches, model.vision.transformer.width))
+                    .plus(projected(words, model.text.transformer.width))
             }
             FusionKind::CoAttention => {
-                let image = model.vision.special_tokens() + patches;
-                let [of_words, of_image] = match part {
-                    None => [Some(words), Some(image)],
-                    Some(Part::Class) => [Some(1), Some(1)],
-                    Some(Part::Image) => [None, Some(patches)],
-                    Some(Part::Text) => [Some(words), None],
-                };
-                let stream = |tokens: usize, memory: usize, asked: Option<usize>| {
-                    let last = |asked| block(transformer, tokens, tokens, asked, Some(memory));
-                    let last = asked.map(last).unwrap_or_default();
-                    stack_under(transformer, tokens, Some(memory), last)
-                };
-                stream(words, image, of_words).plus(stream(image, words, of_image))
+                co_attention::pair(model, words, model.vision.special_tokens() + patches, part)
             }
         }
     };
@@ -206,7 +202,7 @@ fn pass_cost(recipe: &Recipe, pass: Pass) -> Cost {
         Pass::Image(ImageView::Clean) => image(false, shown),
         Pass::Image(ImageView::Masked) => image(true, 0),
         Pass::OtherImage | Pass::MomentumImage => image(false, 0),
-        Pass::Text(_) | Pass::MomentumText => stack(&model.text.transformer, words, None),
+        Pass::Text(_) | Pass::MomentumText => stack(&model.text.transformer, words),
         Pass::Fused(_, _, part) => fused(part),
         Pass::FusedOther => fused(of_task),
         Pass::MomentumFused => fused(None),
@@ -214,19 +210,14 @@ fn pass_cost(recipe: &Recipe, pass: Pass) -> Cost {
     }
 }
 
-/// A stack of blocks over `tokens`, with cross-attention to `memory` tokens where there are some.
-fn stack(config: &TransformerConfig, tokens: usize, memory: Option<usize>) -> Cost {
-    stack_under(config, tokens, memory, block(config, tokens, tokens, tokens, memory))
+/// A stack of blocks over `tokens`.
+fn stack(config: &TransformerConfig, tokens: usize) -> Cost {
+    stack_under(config, tokens, block(config, tokens, tokens, tokens, None))
 }
 
 /// The same with another block in the place of the last one.
-fn stack_under(
-    config: &TransformerConfig,
-    tokens: usize,
-    memory: Option<usize>,
-    last: Cost,
-) -> Cost {
-    let block = block(config, tokens, tokens, tokens, memory);
+fn stack_under(config: &TransformerConfig, tokens: usize, last: Cost) -> Cost {
+    let block = block(config, tokens, tokens, tokens, None);
     let depth = config.depth as f64;
     let inputs = depth * (tokens * config.width) as f64;
     Cost { checkpointed: inputs + block.kept, ..block.times(depth - 1.0).plus(last) }
@@ -242,14 +233,7 @@ fn block(
     memory: Option<usize>,
 ) -> Cost {
     let (t, a, f) = (tokens as f64, asked as f64, fed as f64);
-    let (w, hidden, heads) = (config.width as f64, config.hidden() as f64, config.heads as f64);
-    let linear = |tokens: f64, from: f64, to: f64| 2.0 * tokens * from * to;
-    // Queries, keys, values and output; scores and weighted sums.
-    let attention = |keys: f64| Cost {
-        operations: 2.0 * linear(a, w, w) + 2.0 * linear(keys, w, w) + 2.0 * linear(a, keys, w),
-        kept: 3.0 * a * w + 2.0 * keys * w + heads * a * keys,
-        checkpointed: 0.0,
-    };
+    let (w, hidden) = (config.width as f64, config.hidden() as f64);
     let layers = if config.gated { 3.0 } else { 2.0 };
     let feed = Cost {
         operations: layers * linear(f, w, hidden),
@@ -258,8 +242,31 @@ fn block(
     };
     // Two norms, what goes into each and what comes out.
     let norms = Cost { kept: 2.0 * (t + f) * w, ..Cost::default() };
-    let block = attention(t).plus(feed).plus(norms);
-    memory.map_or(block, |keys| block.plus(attention(keys as f64)))
+    let block = attention(config, a, t).plus(feed).plus(norms);
+    memory.map_or(block, |keys| block.plus(attention(config, a, keys as f64)))
+}
+
+/// Attention of `asked` tokens to `keys`: queries, keys, values and output; scores and weighted sums.
+fn attention(config: &TransformerConfig, asked: f64, keys: f64) -> Cost {
+    let (w, heads) = (config.width as f64, config.heads as f64);
+    Cost {
+        operations: 2.0 * linear(asked, w, w)
+            + 2.0 * linear(keys, w, w)
+            + 2.0 * linear(asked, keys, w),
+        kept: 3.0 * asked * w + 2.0 * keys * w + heads * asked * keys,
+        checkpointed: 0.0,
+    }
+}
+
+/// Operations of a linear map of `rows` rows.
+fn linear(rows: f64, from: f64, to: f64) -> f64 {
+    2.0 * rows * from * to
+}
+
+/// What brings `tokens` of an encoder to the fusion encoder's width.
+fn projection(tokens: usize, from: usize, to: usize) -> Cost {
+    let kept = (tokens * to) as f64;
+    Cost { operations: linear(tokens as f64, from as f64, to as f64), kept, checkpointed: kept }
 }
 
 /// The whole plan, for people.
@@ -272,6 +279,10 @@ pub fn described(plan: &Plan, recipe: &Recipe) -> String {
         line(&format!("parameters, {name}"), millions(*count));
     }
     line("parameters", millions(plan.parameters.iter().map(|(_, count)| count).sum()));
+    if let Some(concepts) = recipe.concepts.as_ref().filter(|concepts| concepts.room > 0) {
+        let most = concepts.most;
+        line("phrases", format!("{most} rows at most; those of one word share its row"));
+    }
     for (pass, operations) in &plan.passes {
         line(&format!("FLOPs of a pair, {pass:?}"), giga(*operations));
     }
@@ -290,10 +301,6 @@ pub fn described(plan: &Plan, recipe: &Recipe) -> String {
     line("steps", plan.steps.to_string());
     line("pairs of a forward pass", plan.batch.to_string());
     line("effective batch", (plan.batch * plan.accumulate).to_string());
-    let connected = recipe.model.fusion.connection.map(|connection| connection.kind);
-    if connected.is_some_and(|kind| kind != ConnectionKind::None) {
-        line("not counted", "what the connection of layers adds to FLOPs and activations".into());
-    }
     if recipe.objectives.itc.is_some() {
         line("negatives of a pair (ITC)", (plan.batch - 1).to_string());
     }

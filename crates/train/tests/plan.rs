@@ -140,7 +140,11 @@ fn costs_grow_as_they_should() {
         assert!(text.contains(line), "{text}");
     }
     let without = recipe.with(&["objectives={mlm={}}".into()]).unwrap();
-    assert!(!described(&plan(&without), &without).contains("negatives"));
+    let text = described(&plan(&without), &without);
+    assert!(!text.contains("negatives") && !text.contains("phrases"), "{text}");
+    let mvp = Recipe::open("base-mvp").unwrap();
+    let text = described(&plan(&mvp), &mvp);
+    assert!(text.contains("phrases                            73599 rows at most"), "{text}");
 }
 
 /// Six blocks over 1 + 196 patches and the tags beside them; of a masked picture, the visible quarter where
@@ -169,4 +173,77 @@ fn tags_cost_and_dropped_patches_do_not() {
     let embedding = 2.0 * 256.0 * 768.0 * 768.0;
     let found = pass(&drops, Pass::Image(ImageView::Masked));
     assert!(within(found, embedding + blocks(1.0 + 64.0, 12.0, 768.0), 1e-9), "{found}");
+}
+
+/// Operations that each connection adds to METER's, by hand: of 50 words and 1 + 18 x 18 image tokens, six layers of
+/// width 768.
+#[test]
+fn connections_cost_what_they_compute() {
+    let recipe = Recipe::open("base-unimo3").unwrap();
+    let pass = |connection: &str, part: Part| {
+        let key = format!("model.fusion.connection={connection}");
+        let plan = plan(&recipe.with(&[key]).unwrap());
+        let text = if part == Part::Text { TextView::Masked } else { TextView::Clean };
+        let wanted = Pass::Fused(ImageView::Clean, text, Some(part));
+        plan.passes.iter().find(|(pass, _)| *pass == wanted).unwrap().1
+    };
+    let (w, words, patches) = (768.0, 50.0, 325.0);
+    let attention =
+        |t: f64, keys: f64| 2.0 * (2.0 * t * w * w + 2.0 * keys * w * w + 2.0 * t * keys * w);
+    // Five more layers of each encoder in the fusion encoder's width.
+    let encoders = 5.0 * 2.0 * (words + patches) * w * w;
+    let none = pass(r#"{kind="none"}"#, Part::Class);
+    let added = |connection: &str| pass(connection, Part::Class) - none;
+    let expect = |found: f64, sum: &dyn Fn(f64, f64, usize) -> f64, more: f64| {
+        let layers = (0..6).map(|layer| sum(words, patches, layer) + sum(patches, words, layer));
+        let expected = layers.sum::<f64>() + more;
+        assert!(expected > 0.0 && within(found, expected, 1e-9), "{found} {expected}");
+    };
+
+    let gate = |t: f64, m: f64, layer: usize| {
+        let levels = (6 + layer) as f64;
+        let chosen = 2.0 * ((1.0 + levels) * w * w + levels * w);
+        attention(t, m) + chosen + 2.0 * levels * m * w + 2.0 * t * 2.0 * w * w
+    };
+    expect(added(r#"{kind="gate", sources="both"}"#), &gate, encoders);
+    let sum = |_: f64, m: f64, layer: usize| {
+        let levels = (6 + layer) as f64;
+        2.0 * levels * m * w + levels * 2.0 * m * 2.0 * w
+    };
+    expect(added(r#"{kind="sum", sources="both"}"#), &sum, encoders);
+    let concat =
+        |t: f64, m: f64, layer: usize| attention(t, (1 + layer) as f64 * m) - attention(t, m);
+    expect(added(r#"{kind="concat"}"#), &concat, 0.0);
+    let managers = |t: f64, m: f64, layer: usize| {
+        let adaptive = 4.0 * t * m * w + 2.0 * t * 2.0 * w * 6.0;
+        2.0 * 6.0 * t * w + if layer > 0 { adaptive } else { 0.0 }
+    };
+    expect(added(r#"{kind="managers"}"#), &managers, encoders);
+    let add = |t: f64, _: f64, layer: usize| if layer > 0 { 2.0 * t * w } else { 0.0 };
+    expect(added(r#"{kind="add"}"#), &add, encoders);
+
+    // Of words alone the last layer of the patches is left out, and with it the gate there.
+    let both = r#"{kind="gate", sources="both"}"#;
+    let of_words = pass(both, Part::Text) - pass(r#"{kind="none"}"#, Part::Text);
+    let without_last = |t: f64, m: f64, layer: usize| {
+        if layer == 5 && t == patches { 0.0 } else { gate(t, m, layer) }
+    };
+    expect(of_words, &without_last, encoders);
+    // One stream has half of it.
+    let text = added(r#"{kind="gate", sources="both", direction="text"}"#);
+    let of_text = |t: f64, m: f64, layer: usize| if t == words { gate(t, m, layer) } else { 0.0 };
+    expect(text, &of_text, encoders);
+}
+
+#[test]
+fn connections_keep_more_for_the_backward_pass() {
+    let recipe = Recipe::open("base-unimo3").unwrap();
+    let kept = |kind: &str| {
+        let key = format!("model.fusion.connection={{kind=\"{kind}\"}}");
+        plan(&recipe.with(&[key]).unwrap()).activation_bytes
+    };
+    let none = kept("none");
+    for kind in ["add", "static", "managers", "gate", "sum", "concat"] {
+        assert!(kept(kind) > none, "{kind}");
+    }
 }

@@ -39,7 +39,7 @@ pub(super) fn heads(
                     let depth = head.depth;
                     let blocks =
                         weft_nn::TransformerConfig { depth, ..model.fusion.transformer.clone() };
-                    stack(&blocks, patches, None).plus(linear(hidden_patches, fused, head.output))
+                    stack(&blocks, patches).plus(linear(hidden_patches, fused, head.output))
                 }
                 None => predictor(hidden_patches, model.mim_head.map_or(image, |head| head.output)),
             },
@@ -64,5 +64,5 @@ pub(super) fn heads(
 /// A linear map of `rows` rows; what goes in and what comes out is kept, but for logits, which are not.
 fn linear(rows: f64, from: usize, to: usize) -> Cost {
     let kept = rows * from as f64;
-    Cost { operations: 2.0 * kept * to as f64, kept, checkpointed: kept }
+    Cost { operations: super::linear(rows, from as f64, to as f64), kept, checkpointed: kept }
 }
