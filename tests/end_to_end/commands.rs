@@ -8,6 +8,17 @@ use std::path::Path;
 use common::{fail, succeed, summary, train, weft};
 use serde_json::Value;
 
+/// What tables name: the commit that the program was made of, or that there was none.
+#[test]
+fn the_version_names_a_commit() {
+    let text = succeed(weft(&["--version"]));
+    let (version, commit) = text.trim().strip_suffix(')').unwrap().split_once(" (").unwrap();
+    assert_eq!(version, concat!("weft ", env!("CARGO_PKG_VERSION")));
+    let commit = commit.strip_suffix('+').unwrap_or(commit);
+    let hash = commit.len() >= 7 && commit.chars().all(|digit| digit.is_ascii_hexdigit());
+    assert!(hash || commit == "unknown", "{text}");
+}
+
 #[test]
 fn a_run_leaves_everything_and_serves_every_command() {
     let folder = tempfile::tempdir().unwrap();

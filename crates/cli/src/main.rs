@@ -12,9 +12,12 @@ use commands::{
     verify,
 };
 
+/// With the commit that the program was made of (build.rs).
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("WEFT_COMMIT"), ")");
+
 /// Vision-language pre-training.
 #[derive(Parser)]
-#[command(name = "weft", version)]
+#[command(name = "weft", version = VERSION)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

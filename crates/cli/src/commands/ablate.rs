@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::sync::Mutex;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -171,7 +171,7 @@ impl Maker<'_> {
             variant: variant.name.clone(),
             seed,
             recipes: self.fingerprint(variant, seed)?,
-            commit: commit(),
+            commit: env!("WEFT_COMMIT").into(),
             seconds: seconds(&folder)?,
             results: Vec::new(),
         };
@@ -258,14 +258,6 @@ fn seconds(folder: &Path) -> Result<f64> {
     let summary: Summary =
         serde_json::from_str(&text).with_context(|| path.display().to_string())?;
     Ok(summary.seconds)
-}
-
-/// The commit of the folder that the command runs in.
-fn commit() -> String {
-    let commit = Command::new("git").args(["rev-parse", "--short", "HEAD"]).output().ok();
-    let commit = commit.filter(|output| output.status.success());
-    let commit = commit.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_string());
-    commit.unwrap_or_else(|| "unknown".into())
 }
 
 /// How the table came about.

@@ -16,7 +16,7 @@ pub struct Cell {
     pub seed: u64,
     /// SHA-256 of all recipes behind it.
     pub recipes: String,
-    /// Of the folder in which the cell was collected.
+    /// Of the program that made or collected the cell, `+` where its sources were changed since.
     pub commit: String,
     /// What its runs took.
     pub seconds: f64,
