@@ -1,6 +1,6 @@
 //! `weft ablate`: variants of a recipe over the same seeds, as one table.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -67,20 +67,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
         kept: Mutex::new(KeptCells::open(
             args.table.as_ref().map(|table| with_ending(table, "json")),
         )?),
+        started: seeds.iter().map(|seed| (*seed, Mutex::default())).collect(),
     };
-    // Seed by seed, so that what there is after an interruption compares all variants.
-    for seed in &seeds {
-        let mut missing = Vec::new();
-        for variant in &grid.variants {
-            if maker.kept(variant, *seed)?.is_none() {
-                missing.push(variant);
-            }
-        }
-        if !missing.is_empty() {
-            maker.start(*seed)?;
-        }
-        at_once(args.jobs, missing, |variant| maker.cell(variant, *seed))?;
-    }
+    at_once(args.jobs, maker.missing_work(&seeds)?, |work| maker.make(work))?;
 
     let mut variants = Vec::with_capacity(grid.variants.len());
     let (mut seconds, mut commits) = (0.0, BTreeSet::new());
@@ -133,28 +122,79 @@ fn threads_of_a_job(jobs: u16) -> usize {
     (all / usize::from(jobs)).max(1)
 }
 
+/// What there is to do for a seed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Work<'a> {
+    /// What its variants start from.
+    Start(u64),
+    Cell(&'a Variant, u64),
+}
+
+/// All work in its order: seed by seed, so that what there is after an interruption compares all variants; but what a
+/// seed starts from comes before the cells of the seed before it, so that none has to wait for it.
+fn in_order<'a>(starts: bool, missing: &[(u64, Vec<&'a Variant>)]) -> Vec<Work<'a>> {
+    let start = |at: usize| missing.get(at).filter(|_| starts).map(|(seed, _)| Work::Start(*seed));
+    let mut order = Vec::from_iter(start(0));
+    for (at, (seed, variants)) in missing.iter().enumerate() {
+        order.extend(start(at + 1));
+        order.extend(variants.iter().map(|variant| Work::Cell(variant, *seed)));
+    }
+    order
+}
+
 /// Makes the cells of a grid.
 struct Maker<'a> {
     grid: &'a Ablation,
     out: PathBuf,
     runs: Runs,
     kept: Mutex<KeptCells>,
+    /// Whether what a seed starts from was seen to be there. Who needs it first makes it, and others wait.
+    started: BTreeMap<u64, Mutex<bool>>,
 }
 
-impl Maker<'_> {
-    /// Trains what the variants of `seed` start from, where the grid has such a thing.
+impl<'a> Maker<'a> {
+    /// What is not kept yet.
+    fn missing_work(&self, seeds: &[u64]) -> Result<Vec<Work<'a>>> {
+        let mut missing = Vec::new();
+        for seed in seeds {
+            let mut variants = Vec::new();
+            for variant in &self.grid.variants {
+                if self.kept(variant, *seed)?.is_none() {
+                    variants.push(variant);
+                }
+            }
+            if !variants.is_empty() {
+                missing.push((*seed, variants));
+            }
+        }
+        Ok(in_order(self.grid.start.is_some(), &missing))
+    }
+
+    fn make(&self, work: Work) -> Result<()> {
+        match work {
+            Work::Start(seed) => self.start(seed),
+            Work::Cell(variant, seed) => self.cell(variant, seed),
+        }
+    }
+
+    /// Trains what the variants of `seed` start from, where the grid has such a thing and it is not there.
     fn start(&self, seed: u64) -> Result<()> {
         let (Some(start), Some(folder)) = (&self.grid.start, self.start_folder(seed)) else {
             return Ok(());
         };
-        // Nothing runs beside it, so it has the whole machine.
-        let (runs, name) = (Runs::default(), (START_SEED + seed).to_string());
-        runs.train(&folder, &start.recipe, None, &settings(&name, &start.settings()))?;
-        check(&folder, start.recipe_of(seed)?)
+        let mut started = self.started[&seed].lock().expect("no thread panicked");
+        if !*started {
+            let name = (START_SEED + seed).to_string();
+            self.runs.train(&folder, &start.recipe, None, &settings(&name, &start.settings()))?;
+            check(&folder, start.recipe_of(seed)?)?;
+            *started = true;
+        }
+        Ok(())
     }
 
     /// Trains, fine-tunes and evaluates one variant with one seed.
     fn cell(&self, variant: &Variant, seed: u64) -> Result<()> {
+        self.start(seed)?;
         let grid = self.grid;
         let folder = grid.folder(variant, &self.out).join(format!("seed-{seed}"));
         let (name, set) = (seed.to_string(), self.settings(variant, seed));
@@ -274,4 +314,42 @@ fn facts(args: &Args, seeds: &[u64], seconds: f64, commits: &[String]) -> String
         commits.join(", "),
         seconds / 60.0
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variant(name: &str) -> Variant {
+        Variant { name: name.into(), run: None, set: Vec::new() }
+    }
+
+    #[test]
+    fn what_a_seed_starts_from_is_begun_before_the_cells_of_the_seed_before_it() {
+        let (a, b) = (variant("a"), variant("b"));
+        let missing = [(7, vec![&a, &b]), (8, vec![&b]), (9, vec![&a])];
+        let start = Work::Start;
+        let cells = [(&a, 7), (&b, 7), (&b, 8), (&a, 9)].map(|(of, seed)| Work::Cell(of, seed));
+        assert_eq!(in_order(false, &missing), cells);
+        let [first, second, third, fourth] = cells;
+        let order = [start(7), start(8), first, second, start(9), third, fourth];
+        assert_eq!(in_order(true, &missing), order);
+        assert_eq!(in_order(true, &[]), []);
+    }
+
+    #[test]
+    fn after_an_error_nothing_new_is_begun() {
+        let begun = Mutex::new(Vec::new());
+        let work = |item: u32| {
+            begun.lock().unwrap().push(item);
+            ensure!(item != 2, "item {item}");
+            Ok(())
+        };
+        let error = at_once(1, (0..5).collect(), work).unwrap_err();
+        assert_eq!(
+            (error.to_string().as_str(), begun.into_inner().unwrap()),
+            ("item 2", vec![0, 1, 2])
+        );
+        assert!(at_once(3, (0..5).collect::<Vec<u32>>(), |_| Ok(())).is_ok());
+    }
 }
