@@ -82,9 +82,22 @@ impl Runs {
         let file = created(&log)?;
         command.env("RAYON_NUM_THREADS", threads.to_string());
         let status = command.stdout(file.try_clone()?).stderr(file).status()?;
-        ensure!(status.success(), "{command:?} ended with {status}: see {}", log.display());
+        ensure!(
+            status.success(),
+            "{command:?} ended with {status}: {} ends in\n{}",
+            log.display(),
+            last_lines(&log, 5)
+        );
         Ok(())
     }
+}
+
+/// What was said last in the file `log`.
+fn last_lines(log: &Path, count: usize) -> String {
+    let text = std::fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
 /// The file `path` to append to, with the folders above it.
