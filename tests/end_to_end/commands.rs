@@ -19,6 +19,62 @@ fn the_version_names_a_commit() {
     assert!(hash || commit == "unknown", "{text}");
 }
 
+/// Nothing of a caption is left out in silence.
+#[test]
+fn captions_that_are_cut_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let pictures = folder.path().join("pairs.jsonl");
+    let mut lines = String::new();
+    for at in 0..10 {
+        let name = format!("{at}.png");
+        image::RgbImage::new(24, 24).save(folder.path().join(&name)).unwrap();
+        let more = if at == 7 { " near a red dog near a red dog" } else { "" };
+        lines += &format!("{{\"image\": \"{name}\", \"caption\": \"a red dog{more}\"}}\n");
+    }
+    fs::write(&pictures, lines).unwrap();
+    let begin = |tokens: &str| {
+        let mut command = train(&run, 1, &[tokens, "data.test_fraction=0", "data.val_fraction=0"]);
+        command.arg("--overwrite").arg("--data").arg(&pictures);
+        let output = command.output().unwrap();
+        let said = common::text(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        (said, fs::read_to_string(run.join("report.html")).unwrap())
+    };
+    let (said, report) = begin("model.text.max_tokens=8");
+    let expected = "1 of 10 training texts looked at (10.0 %)";
+    assert!(said.contains(expected) && report.contains(expected), "{said}");
+    assert!(said.contains("at most 5 tokens"), "{said}");
+    let (said, report) = begin("model.text.max_tokens=13");
+    assert!(!said.contains("texts looked at") && !report.contains("texts looked at"), "{said}");
+}
+
+/// A broken picture is named before a run meets it.
+#[test]
+fn data_can_be_decoded_before_a_run() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["a", "b", "c", "d"] {
+        let picture = folder.path().join(name).with_extension("png");
+        image::RgbImage::new(8, 8).save(&picture).unwrap();
+        fs::write(picture.with_extension("txt"), "a black square").unwrap();
+    }
+    let broken = folder.path().join("c.png");
+    let bytes = fs::read(&broken).unwrap();
+    fs::write(&broken, &bytes[..bytes.len() / 2]).unwrap();
+    let describe = |more: &[&str]| {
+        let mut command = weft(&["data", "--data"]);
+        command.arg(folder.path()).args(more);
+        command
+    };
+    let unseen = succeed(describe(&[]));
+    assert!(!unseen.contains("can be used"), "{unseen}");
+    let error = fail(describe(&["--decode"]));
+    assert!(error.contains("1 of 4 records cannot be used") && error.contains("c.png"), "{error}");
+    let said = succeed(describe(&["--decode", "--bad-budget", "0.25"]));
+    assert!(said.contains("pictures of 3 of 4 records can be used"), "{said}");
+    assert!(said.contains("c.png"), "{said}");
+}
+
 #[test]
 fn a_run_leaves_everything_and_serves_every_command() {
     let folder = tempfile::tempdir().unwrap();

@@ -266,6 +266,22 @@ fn sentences_are_embedded_line_by_line() {
         let length: f64 = all[2].iter().map(|x| x * x).sum();
         assert!((length - 1.0).abs() < 1e-5, "{length}");
     }
+
+    // A layer behind the pooling is not left out in silence.
+    let modules = |last: &str| {
+        let modules = ["models.Transformer", "models.Pooling", last]
+            .map(|class| serde_json::json!({ "type": format!("sentence_transformers.{class}") }));
+        let text = serde_json::to_string(&modules).unwrap();
+        fs::write(text_encoder.join("modules.json"), text).unwrap();
+    };
+    let published = ["--published", text_encoder.to_str().unwrap()];
+    modules("models.Normalize");
+    assert_eq!(embed(&published).len(), 4);
+    modules("models.Dense");
+    let mut command = weft(&["embed", "--text"]);
+    command.arg(&lines).args(published).arg("--out").arg(folder.path().join("no.jsonl"));
+    let error = fail(command);
+    assert!(error.contains("modules.json") && error.contains("models.Dense"), "{error}");
 }
 
 #[test]

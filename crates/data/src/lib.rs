@@ -5,6 +5,7 @@
 
 pub mod augment;
 pub mod batch;
+pub mod check;
 pub mod codebook;
 pub mod dataset;
 pub mod decode;

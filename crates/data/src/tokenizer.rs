@@ -184,6 +184,17 @@ impl Tokenizer {
         Ok(encoding)
     }
 
+    /// How many tokens at the end of `text` [`encode`](Self::encode) leaves out.
+    ///
+    /// # Errors
+    /// [`DataError::Malformed`] if it cannot be tokenised.
+    pub fn cut_off(&self, text: &str, max_tokens: usize) -> Result<usize, DataError> {
+        let added = self.frame.as_ref().map_or(0, |frame| frame.added_tokens(false));
+        let room = self.phrases.as_ref().map_or(0, |phrases| phrases.phrases.room);
+        let wanted = self.pieces(text)?.get_ids().len() + added + room;
+        Ok(wanted.saturating_sub(max_tokens))
+    }
+
     /// Tokenises two texts for an encoder of pairs, at most `max_tokens` tokens with the special
     /// ones. What is too long is cut at the end of the longer text, then of both.
     ///

@@ -95,6 +95,7 @@ fn what_is_cut_off_has_no_phrase() {
         encoding.tokens,
         ["[CLS]", "a", "small", "panda", "on", "panda", "small panda", "[SEP]"]
     );
+    assert_eq!(tokenizer.cut_off(CAPTIONS[0], 9).unwrap(), 3);
     // A short caption leaves more room than is kept free.
     assert_eq!(tokenizer.encode(CAPTIONS[0], 40).unwrap().phrases.len(), 5);
     let error = tokenizer.encode(CAPTIONS[0], 2).unwrap_err().to_string();

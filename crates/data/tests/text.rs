@@ -81,6 +81,11 @@ fn a_long_caption_is_cut_and_keeps_its_end() {
         assert_eq!(cut.ids[..max_tokens - 1], whole.ids[..max_tokens - 1]);
         assert_eq!(cut.ids[max_tokens - 1], tokenizer.sep_id());
         assert_eq!((cut.words.len(), cut.tokens.len()), (max_tokens, max_tokens));
+        let left_out = tokenizer.cut_off("the red dog near the blue house", max_tokens).unwrap();
+        assert_eq!(left_out, whole.ids.len() - max_tokens);
+    }
+    for enough in [whole.ids.len(), 32] {
+        assert_eq!(tokenizer.cut_off("the red dog near the blue house", enough).unwrap(), 0);
     }
     assert_eq!(tokenizer.encode("", 8).unwrap().tokens, ["[CLS]", "[SEP]"]);
 }

@@ -6,6 +6,7 @@ pub mod checkpoint;
 pub mod codebook;
 pub mod collapse;
 pub mod concepts;
+pub mod cut_texts;
 pub mod device_batch;
 pub mod evaluate;
 pub mod event_file;

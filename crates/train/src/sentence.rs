@@ -38,7 +38,8 @@ impl SentenceEncoder {
     ///
     /// # Errors
     ///
-    /// Where a file cannot be read, a tensor is missing, or the pooling is of another kind.
+    /// Where a file cannot be read, a tensor is missing, the pooling is of another kind, or the
+    /// embedding goes through a further module, as `Dense`.
     pub fn open(folder: &Path, device: &Device) -> Result<Self> {
         let config = Config::read(folder)?;
         let class = config.class()?;
@@ -47,6 +48,7 @@ impl SentenceEncoder {
             "{}: {class} is no text encoder of BERT's kind",
             folder.display()
         );
+        check_modules(folder)?;
         let device = device.clone().without_autodiff();
         let (model, coverage) = published::open(folder, &device)?;
         coverage.complete(folder, &[])?;
@@ -111,6 +113,24 @@ impl SentenceEncoder {
             }
         }))
     }
+}
+
+/// Fails where `modules.json` names something that is not done here: its embeddings would be others.
+fn check_modules(folder: &Path) -> Result<()> {
+    let path = folder.join("modules.json");
+    let Some(modules) = json(&path)? else { return Ok(()) };
+    let modules = modules.as_array().with_context(|| format!("{}: no list", path.display()))?;
+    for module in modules {
+        let class = module["type"].as_str().unwrap_or("a module without type");
+        let known = ["Transformer", "Pooling", "Normalize"];
+        ensure!(
+            known.contains(&class.rsplit('.').next().unwrap_or(class)),
+            "{}: {class} is not read; expected modules of the kinds {}",
+            path.display(),
+            known.join(", ")
+        );
+    }
+    Ok(())
 }
 
 /// What `1_Pooling/config.json` says.

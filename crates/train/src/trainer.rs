@@ -18,6 +18,7 @@ use weft_objectives::Objectives;
 use crate::checkpoint::{self, Best, Checkpoint, Companions};
 use crate::codebook;
 use crate::collapse::CollapseMonitor;
+use crate::cut_texts::cut_texts;
 use crate::evaluate::{Evaluation, retrieve};
 use crate::inference::Inference;
 use crate::interrupt::Interrupt;
@@ -201,6 +202,7 @@ impl Trainer {
     /// When a loss is not finite, too many records are bad, or something cannot be written.
     pub fn run(mut self, interrupt: &Interrupt) -> Result<Outcome> {
         eprintln!("{}", self.announcement());
+        self.cut_texts()?.iter().for_each(|line| eprintln!("note: {line}"));
         let stopped = self.train(interrupt)?;
         if stopped {
             return Ok(Outcome::Interrupted { step: self.progress.step });
@@ -388,6 +390,12 @@ impl Trainer {
     }
 
     /// What is about to happen, before the first step: sizes that decide the result.
+    /// What there is to say of training texts that are cut.
+    fn cut_texts(&self) -> Result<Option<String>> {
+        let max_tokens = self.recipe.model.text.longest();
+        Ok(cut_texts(self.dataset.split(TRAIN)?, &self.tokenizer, max_tokens))
+    }
+
     fn announcement(&self) -> String {
         use burn::module::Module;
         let train = &self.recipe.train;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use weft_data::check::check_pictures;
 use weft_data::dataset::{self, SourceConfig};
 use weft_data::export::export;
 use weft_data::packages::{self, NAMES, Options, State};
@@ -62,6 +63,9 @@ struct Describe {
     /// Share of records that may be unusable.
     #[arg(long)]
     bad_budget: Option<f64>,
+    /// Decode every picture, and name those that cannot be used.
+    #[arg(long)]
+    decode: bool,
     /// Records of each split that are shown.
     #[arg(long, default_value_t = 3)]
     show: usize,
@@ -112,8 +116,18 @@ fn describe(args: Describe) -> Result<ExitCode> {
     if let Some(budget) = args.bad_budget {
         config.bad_budget = budget;
     }
-    let dataset = dataset::open(&args.data.apply(&config))?;
+    let config = args.data.apply(&config);
+    let dataset = dataset::open(&config)?;
     println!("{}", dataset.summary());
+    if args.decode {
+        let broken = check_pictures(&dataset);
+        broken.check(config.bad_budget, dataset.total())?;
+        let good = dataset.total() - broken.total();
+        println!("pictures of {good} of {} records can be used", dataset.total());
+        if broken.total() > 0 {
+            println!("{broken}");
+        }
+    }
     for (split, records) in &dataset.splits {
         for record in records.iter().take(args.show) {
             println!("{split}: {}", record.key);

@@ -112,6 +112,7 @@ impl Trainer {
             "Held-out pictures; none was trained on, and no checkpoint was chosen by them.".into(),
             "Gallery: captions at equal distances through each split, not chosen by result.".into(),
         ];
+        notes.extend(self.cut_texts()?);
         notes.extend(collapses(self.recipe.train.collapse_below, &lines));
         let credits = credits(&self.dataset);
         let mut report = report(model, summary, &lines, &tested.searched, notes, credits)?;
