@@ -42,7 +42,7 @@ fn captions_that_are_cut_are_counted() {
         (said, fs::read_to_string(run.join("report.html")).unwrap())
     };
     let (said, report) = begin("model.text.max_tokens=8");
-    let expected = "1 of 10 training texts looked at (10.0 %)";
+    let expected = "1 of 10 training texts looked at (10.00 %)";
     assert!(said.contains(expected) && report.contains(expected), "{said}");
     assert!(said.contains("at most 5 tokens"), "{said}");
     let (said, report) = begin("model.text.max_tokens=13");

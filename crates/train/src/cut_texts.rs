@@ -18,7 +18,7 @@ pub fn cut_texts(records: &[Record], tokenizer: &Tokenizer, max_tokens: usize) -
     let cut = over.iter().filter(|(over, _)| *over > 0).count();
     let (most, text) = over.iter().max_by_key(|(over, _)| *over).filter(|(over, _)| *over > 0)?;
     Some(format!(
-        "{cut} of {} training texts looked at ({:.1} %) have more than the {max_tokens} tokens that the text encoder \
+        "{cut} of {} training texts looked at ({:.2} %) have more than the {max_tokens} tokens that the text encoder \
          reads (model.text.max_tokens), with special tokens and what is kept free for phrases; their ends are cut, at \
          most {most} tokens: {text:?}",
         over.len(),
