@@ -87,6 +87,29 @@ fn one_command_evaluates_a_run_and_all_that_was_fine_tuned_from_it() {
     }
 }
 
+/// ALBEF's protocol without rectangles: contrast and matching on phrases, then heat maps.
+#[test]
+fn phrases_are_learnt_without_rectangles_and_then_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = pre_trained(folder.path());
+    succeed(fine_tune("scenes-weak-grounding", &run, 2));
+    let tuned = run.join("tasks/scenes-weak-grounding");
+    let splits: Value =
+        serde_json::from_slice(&std::fs::read(tuned.join("splits.json")).unwrap()).unwrap();
+    let keys = splits["train"].as_array().unwrap();
+    assert!(keys.len() <= 40 && keys[0].as_str().unwrap().contains("expression"), "{keys:?}");
+    let json = folder.path().join("weak.json");
+    let mut command = weft(&["eval", "--task", "weak-grounding", "--split", "test_seen"]);
+    command.arg("--checkpoint").arg(&tuned).arg("--json").arg(&json);
+    succeed(command);
+    let found = &results(&json)[0];
+    assert!(found["metrics"]["accuracy"].as_f64().is_some(), "{found}");
+    assert!(found["n"].as_u64().unwrap() > 8, "every phrase is asked for: {found}");
+    let grounded = tuned.join("tasks/scenes-grounding");
+    succeed(fine_tune("scenes-grounding", &tuned, 1));
+    assert!(grounded.join("summary.json").exists());
+}
+
 #[test]
 fn fine_tuning_starts_from_the_run_and_resumes_to_the_bit() {
     let folder = tempfile::tempdir().unwrap();

@@ -10,6 +10,7 @@ use crate::error::{DataError, Ledger};
 use crate::record::Record;
 use crate::row_table::RowTable;
 use crate::scenes::ScenesConfig;
+use crate::tasks::{self, TaskSource};
 use crate::{emoji, folder, karpathy, regions, scenes, shards, split, table, tags};
 
 /// Where pictures and captions come from, and how they are split.
@@ -32,6 +33,10 @@ pub struct SourceConfig {
     /// A file with each picture's boxes and their features (see [`regions`]).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub regions: Option<PathBuf>,
+    /// The source is one of phrases that refer to something in a picture, `scenes` or RefCOCO's files: they
+    /// are the picture's captions, and no rectangle is looked at.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub expressions: bool,
     /// The share of records that may be unusable before the run stops.
     pub bad_budget: f64,
     /// Share of the records in `val`, for sources without splits of their own.
@@ -54,6 +59,7 @@ impl Default for SourceConfig {
             tags_column: None,
             tags: None,
             regions: None,
+            expressions: false,
             bad_budget: 0.01,
             val_fraction: 0.05,
             test_fraction: 0.05,
@@ -87,6 +93,19 @@ impl SourceConfig {
             )));
         }
         Ok(())
+    }
+
+    /// The same as the readers of the tasks' own files take it.
+    pub fn of_tasks(&self) -> TaskSource {
+        TaskSource {
+            images: self.images.clone(),
+            regions: self.regions.clone(),
+            bad_budget: self.bad_budget,
+            val_fraction: self.val_fraction,
+            test_fraction: self.test_fraction,
+            split_seed: self.split_seed,
+            ..TaskSource::new(&self.source)
+        }
     }
 
     /// The folder that picture paths in `file` are relative to.
@@ -149,6 +168,9 @@ pub fn open(config: &SourceConfig) -> Result<Dataset, DataError> {
 }
 
 fn open_source(config: &SourceConfig) -> Result<Dataset, DataError> {
+    if config.expressions {
+        return tasks::captions::open(config);
+    }
     if config.source == emoji::NAME {
         return emoji::open(config.split_seed);
     }

@@ -9,17 +9,19 @@ use crate::checkpoint::Checkpoint;
 use crate::recipe::Recipe;
 
 /// The fine-tuning recipes that come with weft.
-const BUILT_IN: [(&str, &str); 11] = [
+const BUILT_IN: [(&str, &str); 13] = [
     ("scenes-vqa", include_str!("../recipes/tasks/scenes-vqa.toml")),
     ("scenes-nlvr2", include_str!("../recipes/tasks/scenes-nlvr2.toml")),
     ("scenes-entailment", include_str!("../recipes/tasks/scenes-entailment.toml")),
     ("scenes-grounding", include_str!("../recipes/tasks/scenes-grounding.toml")),
+    ("scenes-weak-grounding", include_str!("../recipes/tasks/scenes-weak-grounding.toml")),
     ("scenes-retrieval", include_str!("../recipes/tasks/scenes-retrieval.toml")),
     ("easy-vqa", include_str!("../recipes/tasks/easy-vqa.toml")),
     ("vqa-v2", include_str!("../recipes/tasks/vqa-v2.toml")),
     ("nlvr2", include_str!("../recipes/tasks/nlvr2.toml")),
     ("snli-ve", include_str!("../recipes/tasks/snli-ve.toml")),
     ("refcoco", include_str!("../recipes/tasks/refcoco.toml")),
+    ("refcoco-weak", include_str!("../recipes/tasks/refcoco-weak.toml")),
     ("retrieval", include_str!("../recipes/tasks/retrieval.toml")),
 ];
 
@@ -81,6 +83,10 @@ fn merged(base: &Recipe, changes: Table, checkpoint: &Path) -> Result<Recipe> {
         // The head of the first run's task, if it had one, is not this task's.
         model.remove("task");
     }
+    if let Some(Value::Table(data)) = tree.get_mut("data") {
+        // How the first run read them is not how this one does.
+        data.remove("expressions");
+    }
     for key in REPLACED.into_iter().filter(|key| changes.contains_key(*key)) {
         // The same data stay as they are: the scenes that the model knows.
         if key != "data" || source(&tree) != source(&changes) {
@@ -133,7 +139,9 @@ mod tests {
             let recipe = merged(&base, changes, Path::new("runs/quick")).unwrap();
             assert_eq!(recipe.name, name);
             assert_eq!(recipe.model, base.model, "{name}");
-            assert_eq!(recipe.task().is_none(), name.ends_with("retrieval"), "{name}");
+            let no_head = name.ends_with("retrieval") || name.contains("weak");
+            assert_eq!(recipe.task().is_none(), no_head, "{name}");
+            assert_eq!(recipe.data.expressions, name.contains("weak"), "{name}");
             assert!(recipe.objectives.mlm.is_none(), "{name}");
             assert!(recipe.start.checkpoint.is_some());
         }
@@ -149,6 +157,21 @@ mod tests {
         };
         assert_eq!(of("[data]\nsource = \"scenes\"\n[objectives.itc]\n"), kinds);
         assert_eq!(of("[data]\nsource = \"easy-vqa\"\n[objectives.vqa]\nanswers = 13\n"), None);
+    }
+
+    #[test]
+    fn captions_made_of_phrases_are_one_runs_own() {
+        let weak = read("scenes-weak-grounding").unwrap();
+        let base = Recipe::open("quick-scenes").unwrap();
+        let weak = merged(&base, weak, Path::new("x")).unwrap();
+        assert_eq!(weak.data.scenes, base.data.scenes);
+        assert!(weak.data.expressions);
+        for next in ["scenes-grounding", "scenes-retrieval"] {
+            let next = merged(&weak, read(next).unwrap(), Path::new("x")).unwrap();
+            assert!(!next.data.expressions);
+        }
+        let error = weak.with(&["objectives={grounding={}}".into()]).unwrap_err();
+        assert!(format!("{error:#}").contains("data.expressions"), "{error:#}");
     }
 
     #[test]

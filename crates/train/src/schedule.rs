@@ -1,10 +1,10 @@
-//! The learning rate: linear warm-up, then half a cosine or a line.
+//! The learning rate: linear warm-up, then half a cosine or a line. And the momentum of the twin.
 
 use std::f64::consts::PI;
 
 use serde::{Deserialize, Serialize};
 
-use crate::recipe::OptimizerConfig;
+use crate::recipe::{OptimizerConfig, TrainConfig};
 
 /// How the learning rate falls behind the warm-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -47,9 +47,23 @@ pub fn own_warm_up(config: &OptimizerConfig, step: u64, updates: u64) -> f64 {
     if updates >= step || reached <= 0.0 { 1.0 } else { warm_up(config, updates) / reached }
 }
 
+/// What the twin keeps of itself at step `step`, counted from 0: `momentum`, or, with a `momentum_final`,
+///
+/// ```text
+/// m_t = m_T - (m_T - m_0) (cos(pi t / T) + 1) / 2
+/// ```
+///
+/// (BYOL, Grill et al. 2020, section 3.2), with `t` the step and `T` the steps of the run.
+pub fn momentum(config: &TrainConfig, step: u64) -> f64 {
+    let Some(last) = config.momentum_final else { return config.momentum };
+    let part = (step as f64 / config.steps.max(1) as f64).min(1.0);
+    last - (last - config.momentum) * 0.5 * ((PI * part).cos() + 1.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Recipe;
 
     fn config() -> OptimizerConfig {
         OptimizerConfig {
@@ -98,6 +112,23 @@ mod tests {
         }
         let without = OptimizerConfig { warmup_steps: 0, ..config() };
         assert_eq!(own_warm_up(&without, 5, 0), 1.0);
+    }
+
+    #[test]
+    fn the_twin_becomes_slower_by_half_a_cosine() {
+        let recipe = Recipe::open("quick-mamo").unwrap();
+        let at = |last, step| {
+            momentum(&TrainConfig { momentum_final: last, ..recipe.train.clone() }, step)
+        };
+        let (first, steps) = (recipe.train.momentum, recipe.train.steps);
+        assert!((0..=steps).all(|step| at(None, step) == first));
+        let rising = |step| at(Some(1.0), step);
+        assert!((rising(0) - first).abs() < 1e-12 && rising(steps) == 1.0);
+        assert!((rising(steps / 2) - (first + 1.0) / 2.0).abs() < 1e-12);
+        assert!((0..steps).all(|step| rising(step) < rising(step + 1)));
+        // A quarter of the way: (1 - cos(pi / 4)) / 2 of it.
+        let quarter = first + (1.0 - first) * (1.0 - 0.5_f64.sqrt()) / 2.0;
+        assert!((rising(steps / 4) - quarter).abs() < 1e-12);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::metrics_log::Line;
 use crate::optimizer::{Rate, Twin};
 use crate::parameters::Parameters;
 use crate::recipe::Recipe;
-use crate::schedule::learning_rate;
+use crate::schedule::{learning_rate, momentum};
 use crate::stage::Stage;
 use crate::state::TrainState;
 
@@ -102,6 +102,9 @@ impl Stepper {
         figures.means().for_each(|(name, value)| line.push(name, value));
         line.push("grad_norm", norm);
         line.push("lr", lr);
+        if self.recipe.train.momentum_final.is_some() {
+            line.push("momentum", momentum(&self.recipe.train, step));
+        }
         Ok(line)
     }
 
@@ -112,7 +115,7 @@ impl Stepper {
         let twin = Twin {
             parameters: &mut followers,
             part: "backbone",
-            momentum: self.recipe.train.momentum,
+            momentum: momentum(&self.recipe.train, rate.step),
         };
         state.optimizer.step(&mut parameters, gradients, rate, Some(twin));
         parameters.put(&mut state.model);

@@ -9,6 +9,7 @@ use clap::ValueEnum;
 use weft_data::dataset::SourceConfig;
 use weft_data::error::{DataError, Ledger};
 use weft_data::record::Record;
+use weft_data::tasks::expressions_of;
 use weft_eval::{Example, TaskResult, results_table, tasks_page, vqa_submission};
 use weft_train::checkpoint::Checkpoint;
 use weft_train::evaluate::{Evaluation, retrieve};
@@ -153,7 +154,7 @@ fn one(
             Ok(())
         }
         Task::WeakGrounding => {
-            let data = weak_grounding::open(&config)?;
+            let data = expressions_of(&config)?;
             let layer = args.layer.unwrap_or((model.fusion_depth() - 1) / 2);
             if !model.has_heat_maps(layer) {
                 eprintln!(

@@ -42,6 +42,9 @@ pub use tasks::questions::questions;
 /// The name by which the data set is asked for.
 pub const NAME: &str = "scenes";
 
+/// Questions, statements and so on that tasks ask of each scene.
+pub const EXAMPLES_PER_SCENE: usize = 4;
+
 /// What the data set is made of, and a checksum of it.
 pub const MANIFEST: &str = include_str!("../../../../datasets/scenes.toml");
 

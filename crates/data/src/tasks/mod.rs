@@ -3,6 +3,7 @@
 
 pub mod answers;
 mod aro;
+pub(crate) mod captions;
 mod classes;
 pub(crate) mod easy_vqa;
 mod nlvr2;
@@ -24,6 +25,7 @@ use crate::dataset::split;
 use crate::error::{DataError, Ledger};
 use crate::record::Picture;
 
+pub use captions::expressions_of;
 pub use classes::Classes;
 pub use easy_vqa::NAME as EASY_VQA;
 pub use open::{

@@ -37,6 +37,22 @@ fn the_source_is_asked_for_by_name() {
 }
 
 #[test]
+fn phrases_can_be_the_captions() {
+    let config = SourceConfig { scenes: small(4), ..SourceConfig::new("scenes") };
+    let config = SourceConfig { expressions: true, ..config };
+    let dataset = dataset::open(&config).unwrap();
+    let phrases = weft_data::tasks::expressions_of(&config).unwrap();
+    for (split, records) in &dataset.splits {
+        let captions: Vec<&String> = records.iter().flat_map(|record| &record.captions).collect();
+        let expected: Vec<&String> = phrases.splits[split].iter().map(|it| &it.text).collect();
+        assert_eq!(captions, expected);
+        let pairs = records.windows(2);
+        assert!(pairs.into_iter().all(|pair| !pair[0].picture.is_same(&pair[1].picture)));
+        assert!(records.iter().any(|record| record.captions.len() > 1));
+    }
+}
+
+#[test]
 fn the_table_of_a_recipe_is_read() {
     let config: SourceConfig =
         toml::from_str("source = \"scenes\"\n[scenes]\nseed = 3\ntrain = 10\n").unwrap();

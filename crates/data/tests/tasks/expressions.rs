@@ -1,5 +1,6 @@
 //! RefCOCO's files, references as JSON and as the pickle in which they are published.
 
+use weft_data::dataset::{self, SourceConfig};
 use weft_data::tasks::{Expression, Region, TaskData, open_expressions};
 
 use super::*;
@@ -63,6 +64,29 @@ fn references_as_json_with_proposals() {
     assert_eq!(proposals[1], Region { x: 5.0, y: 6.0, width: 7.0, height: 8.0 });
     assert_eq!(proposals.len(), 2);
     assert!(data.splits["train"][0].proposals.is_empty());
+}
+
+/// For weakly supervised grounding: a picture's phrases are its captions, wherever in the file they stand.
+#[test]
+fn phrases_are_captions_of_their_pictures() {
+    let references = [
+        reference(1, 14, 8, "train", &[(100, "corner")]),
+        reference(2, 11, 7, "train", &[(101, "man in red"), (102, "left guy")]),
+        reference(3, 14, 8, "train", &[(103, "a dark corner")]),
+        reference(4, 11, 7, "testA", &[(104, "the man")]),
+    ];
+    let references = format!("[{}]", references.join(", "));
+    let dir = with(&[("refs(unc).json", &references), ("instances.json", INSTANCES)]);
+    let config = SourceConfig { expressions: true, ..SourceConfig::new(strict(&dir).source) };
+    let data = dataset::open(&config).unwrap();
+    let [corner, man] = &data.splits["train"][..] else { panic!("{:?}", data.splits) };
+    assert_eq!(corner.captions, ["corner", "a dark corner"]);
+    assert_eq!(man.captions, ["man in red", "left guy"]);
+    assert!(man.picture.origin().ends_with("COCO_train2014_000000000007.jpg"));
+    assert_eq!((man.label.as_ref(), data.splits["testA"].len()), (None, 1));
+    // Without the key they are no data set of captions.
+    let plain = SourceConfig { expressions: false, ..config };
+    assert!(dataset::open(&plain).is_err());
 }
 
 /// A value as pickle's protocol 0 writes it, with the byte texts of Python 2.

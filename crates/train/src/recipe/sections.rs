@@ -25,6 +25,10 @@ pub struct TrainConfig {
     pub accumulate: usize,
     /// What the momentum twin keeps of itself at each step.
     pub momentum: f64,
+    /// What it keeps of itself at the end, where it is to become slower: half a cosine leads there (BYOL,
+    /// Grill et al. 2020, section 3.2; DINO). Without it the momentum stays as it is (MAMO, ALBEF).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub momentum_final: Option<f64>,
     /// Threads that decode and augment.
     #[serde(default = "one")]
     pub workers: usize,

@@ -127,6 +127,10 @@ impl Recipe {
     fn validate_task(&self) -> Result<()> {
         let tasks = self.objectives.tasks();
         ensure!(tasks.len() <= 1, "objectives: {tasks:?} are several tasks; expected one at most");
+        ensure!(
+            tasks.is_empty() || !self.data.expressions,
+            "data.expressions makes captions of phrases; {tasks:?} reads its own files"
+        );
         if tasks == [Task::Grounding] {
             // A rectangle is a place in the whole picture.
             let Augment { crop_scale, flip, rand_ops, .. } = &self.augment;
@@ -159,6 +163,10 @@ impl TrainConfig {
             ensure!(given > 0, "train.{name} must be at least 1");
         }
         ensure!((0.0..=1.0).contains(&self.momentum), "train.momentum must be in [0, 1]");
+        ensure!(
+            self.momentum_final.is_none_or(|last| (self.momentum..=1.0).contains(&last)),
+            "train.momentum_final must be from train.momentum to 1"
+        );
         ensure!(
             self.collapse_below.is_none_or(|below| below > 0.0 && below.is_finite()),
             "train.collapse_below must be above 0"

@@ -14,7 +14,7 @@ use weft_eval::{
     zero_shot,
 };
 
-use super::{needs_patches, result, source};
+use super::{needs_patches, result};
 use crate::inference::Inference;
 
 /// Templates for scenes, whose captions are of this kind.
@@ -34,7 +34,7 @@ const PROBE_SCENES: usize = 4000;
 /// Pictures of the classes of a data set. Of `scenes` the classes are the sprites.
 pub fn open(config: &SourceConfig) -> Result<Classes> {
     if config.source != scenes::NAME {
-        return Ok(open_classes(&source(config))?);
+        return Ok(open_classes(&config.of_tasks())?);
     }
     let (data, names) = scenes::labelled(&config.scenes, Target::Sprite)?;
     Ok(Classes { names, data })

@@ -10,7 +10,7 @@ use weft_data::scenes;
 use weft_data::tasks::{Contrast, TaskData, open_contrasts};
 use weft_eval::{Answerer, CAPTION_CHANCE, CONTRAST_CHANCE, TaskResult, caption_choice, contrast};
 
-use super::{PER_SCENE, result, source};
+use super::result;
 use crate::inference::{Images, Inference, Texts};
 
 /// Examples whose pictures are on the device at a time.
@@ -19,9 +19,9 @@ const CHUNK: usize = 256;
 /// The minimal pairs of a data set.
 pub fn open(config: &SourceConfig) -> Result<TaskData<Contrast>> {
     Ok(if config.source == scenes::NAME {
-        scenes::contrasts(&config.scenes, PER_SCENE)?
+        scenes::contrasts(&config.scenes, scenes::EXAMPLES_PER_SCENE)?
     } else {
-        open_contrasts(&source(config))?
+        open_contrasts(&config.of_tasks())?
     })
 }
 

@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use anyhow::{Result, ensure};
 use weft_data::dataset::Dataset;
 use weft_data::record::{Label, Record};
-use weft_data::scenes;
+use weft_data::scenes::{self, EXAMPLES_PER_SCENE};
 use weft_data::tasks::answers::AnswerVocabulary;
 use weft_data::tasks::{
-    Entailment, Expression, Hypothesis, PairStatement, Question, Region, TaskData,
-    open_expressions, open_hypotheses, open_pair_statements, open_questions,
+    Entailment, Expression, Hypothesis, PairStatement, Question, Region, TaskData, expressions_of,
+    open_hypotheses, open_pair_statements, open_questions,
 };
 use weft_model::TaskHeadConfig;
 use weft_objectives::Task;
 
-use super::{PER_SCENE, needs_patches, source};
+use super::needs_patches;
 use crate::recipe::Recipe;
 
 /// Examples of one task.
@@ -35,7 +35,7 @@ impl Examples {
     ///
     /// When the data cannot be read as the task's.
     pub fn open(task: Task, recipe: &Recipe, classes: Option<Vec<String>>) -> Result<Self> {
-        let (data, source) = (&recipe.data, source(&recipe.data));
+        let (data, source) = (&recipe.data, recipe.data.of_tasks());
         let on_scenes = data.source == scenes::NAME;
         if on_scenes {
             needs_patches(recipe)?;
@@ -43,7 +43,7 @@ impl Examples {
         Ok(match task {
             Task::Vqa => {
                 let questions = if on_scenes {
-                    scenes::questions(&data.scenes, PER_SCENE)?
+                    scenes::questions(&data.scenes, EXAMPLES_PER_SCENE)?
                 } else {
                     open_questions(&source)?
                 };
@@ -57,17 +57,14 @@ impl Examples {
                 Examples::Vqa(questions, answers)
             }
             Task::Nlvr2 if on_scenes => {
-                Examples::Nlvr2(scenes::pair_statements(&data.scenes, PER_SCENE)?)
+                Examples::Nlvr2(scenes::pair_statements(&data.scenes, EXAMPLES_PER_SCENE)?)
             }
             Task::Nlvr2 => Examples::Nlvr2(open_pair_statements(&source)?),
             Task::Entailment if on_scenes => {
-                Examples::Entailment(scenes::hypotheses(&data.scenes, PER_SCENE)?)
+                Examples::Entailment(scenes::hypotheses(&data.scenes, EXAMPLES_PER_SCENE)?)
             }
             Task::Entailment => Examples::Entailment(open_hypotheses(&source)?),
-            Task::Grounding if on_scenes => {
-                Examples::Grounding(scenes::expressions(&data.scenes, PER_SCENE)?)
-            }
-            Task::Grounding => Examples::Grounding(open_expressions(&source)?),
+            Task::Grounding => Examples::Grounding(expressions_of(data)?),
         })
     }
 

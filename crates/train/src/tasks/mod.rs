@@ -9,8 +9,6 @@ pub mod shown;
 pub mod weak_grounding;
 
 use anyhow::{Result, ensure};
-use weft_data::dataset::SourceConfig;
-use weft_data::tasks::TaskSource;
 use weft_eval::TaskResult;
 
 pub use examples::Examples;
@@ -18,22 +16,6 @@ pub use fine_tuned::{Evaluated, TaskEvaluation, best, evaluate_task, has_labels}
 
 use crate::inference::Inference;
 use crate::recipe::Recipe;
-
-/// Questions, statements and so on for each scene of the built-in data set.
-const PER_SCENE: usize = 4;
-
-/// The `[data]` table as the readers of the tasks' own files take it.
-fn source(config: &SourceConfig) -> TaskSource {
-    TaskSource {
-        images: config.images.clone(),
-        regions: config.regions.clone(),
-        bad_budget: config.bad_budget,
-        val_fraction: config.val_fraction,
-        test_fraction: config.test_fraction,
-        split_seed: config.split_seed,
-        ..TaskSource::new(&config.source)
-    }
-}
 
 /// Fails where the model sees a detector's regions: of what is drawn on the spot there are none.
 fn needs_patches(recipe: &Recipe) -> Result<()> {

@@ -3,27 +3,16 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use weft_data::dataset::SourceConfig;
 use weft_data::error::Ledger;
 use weft_data::record::Record;
-use weft_data::scenes;
-use weft_data::tasks::{Expression, Region, TaskData, open_expressions};
+use weft_data::tasks::{Expression, Region, TaskData};
 use weft_eval::{Answerer, HeatMap, TaskResult, choose, grounding};
 
-use super::{PER_SCENE, result, source};
+use super::result;
 use crate::inference::Inference;
 
 /// Phrases whose pictures are on the device at a time.
 const CHUNK: usize = 256;
-
-/// The phrases of a data set.
-pub fn open(config: &SourceConfig) -> Result<TaskData<Expression>> {
-    Ok(if config.source == scenes::NAME {
-        scenes::expressions(&config.scenes, PER_SCENE)?
-    } else {
-        open_expressions(&source(config))?
-    })
-}
 
 /// A phrase with the heat maps of its own text and of another phrase's.
 struct Mapped<'a> {
@@ -32,7 +21,8 @@ struct Mapped<'a> {
     other: Vec<f32>,
 }
 
-/// Evaluates one split by ALBEF's protocol (section 6.5): the proposal with the largest sum of the map
+/// Evaluates one split by ALBEF's protocol (section 6.5; the model may have been fine-tuned on the phrases without their
+/// rectangles, `data.expressions`): the proposal with the largest sum of the map
 /// over the square root of its area; right from an intersection over union of 0.5 on. `_picture_only` is
 /// the same with another phrase's map over the picture, `_chance` a proposal drawn at random.
 ///
