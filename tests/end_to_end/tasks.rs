@@ -97,7 +97,8 @@ fn phrases_are_learnt_without_rectangles_and_then_asked_for() {
     let splits: Value =
         serde_json::from_slice(&std::fs::read(tuned.join("splits.json")).unwrap()).unwrap();
     let keys = splits["train"].as_array().unwrap();
-    assert!(keys.len() <= 40 && keys[0].as_str().unwrap().contains("expression"), "{keys:?}");
+    // Of 40 scenes with four phrases each.
+    assert!(keys.len() < 160 && keys[0].as_str().unwrap().contains("expression"), "{keys:?}");
     let json = folder.path().join("weak.json");
     let mut command = weft(&["eval", "--task", "weak-grounding", "--split", "test_seen"]);
     command.arg("--checkpoint").arg(&tuned).arg("--json").arg(&json);
