@@ -1,10 +1,11 @@
-//! Tells the program which commit it was made of: tables and runs name it.
+//! Tells the program which commit it was made of: tables name it.
 
 use std::path::Path;
 use std::process::Command;
 
 /// What the program is compiled from, relative to this crate.
-const SOURCES: [&str; 3] = ["../../crates", "../../Cargo.toml", "../../Cargo.lock"];
+const SOURCES: [&str; 4] =
+    ["../../crates", "../../datasets", "../../Cargo.toml", "../../Cargo.lock"];
 
 fn main() {
     println!("cargo::rustc-env=WEFT_COMMIT={}", commit().unwrap_or_else(|| "unknown".into()));
@@ -16,8 +17,9 @@ fn main() {
     }
 }
 
-/// Nothing outside a repository. `+` says that the sources differ from the commit.
+/// Nothing outside a repository, or where that is another one. `+` says that the sources differ from the commit.
 fn commit() -> Option<String> {
+    git(&["ls-files", "--error-unmatch", "build.rs"])?;
     let commit = git(&["rev-parse", "--short", "HEAD"])?;
     let status = ["status", "--porcelain", "--untracked-files=no", "--"];
     let changed = !git(&[&status[..], &SOURCES].concat())?.is_empty();

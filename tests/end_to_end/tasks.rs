@@ -98,7 +98,8 @@ fn phrases_are_learnt_without_rectangles_and_then_asked_for() {
         serde_json::from_slice(&std::fs::read(tuned.join("splits.json")).unwrap()).unwrap();
     let keys = splits["train"].as_array().unwrap();
     // Of 40 scenes with four phrases each.
-    assert!(keys.len() < 160 && keys[0].as_str().unwrap().contains("expression"), "{keys:?}");
+    assert!(keys.len() < 160, "{keys:?}");
+    assert_eq!(keys[0], "scenes-expression-train-0000000");
     let json = folder.path().join("weak.json");
     let mut command = weft(&["eval", "--task", "weak-grounding", "--split", "test_seen"]);
     command.arg("--checkpoint").arg(&tuned).arg("--json").arg(&json);
@@ -106,6 +107,26 @@ fn phrases_are_learnt_without_rectangles_and_then_asked_for() {
     let found = &results(&json)[0];
     assert!(found["metrics"]["accuracy"].as_f64().is_some(), "{found}");
     assert!(found["n"].as_u64().unwrap() > 8, "every phrase is asked for: {found}");
+    // Its own task is that, too, and not taken for the first model's.
+    let all = folder.path().join("all.json");
+    let mut command = weft(&["eval", "--task", "all", "--checkpoint"]);
+    command.arg(&run).arg("--json").arg(&all);
+    succeed(command);
+    let accuracies = |task: &str| -> Vec<Value> {
+        let results = results(&all);
+        let of_task = results.iter().filter(|result| result["task"] == task);
+        of_task.map(|result| result["metrics"]["accuracy"].clone()).collect()
+    };
+    let own = accuracies("weak_grounding, fine-tuned");
+    assert!(own.contains(&found["metrics"]["accuracy"]), "{own:?}");
+    assert_eq!(own.len(), accuracies("weak_grounding").len());
+    // Other data have captions.
+    let mut command = weft(&["eval", "--task", "retrieval", "--data", "emoji", "--checkpoint"]);
+    command.arg(&tuned);
+    assert!(succeed(command).contains("test_concepts"));
+    let report = std::fs::read_to_string(tuned.join("report.html")).unwrap();
+    assert!(report.contains("Twemoji"), "the artists are named");
+
     let grounded = tuned.join("tasks/scenes-grounding");
     succeed(fine_tune("scenes-grounding", &tuned, 1));
     assert!(grounded.join("summary.json").exists());

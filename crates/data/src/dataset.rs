@@ -34,7 +34,7 @@ pub struct SourceConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub regions: Option<PathBuf>,
     /// The source is one of phrases that refer to something in a picture, `scenes` or RefCOCO's files: they
-    /// are the picture's captions, and no rectangle is looked at.
+    /// are the picture's captions, and no rectangle is learnt from. (A phrase whose rectangle is bad is left out.)
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub expressions: bool,
     /// The share of records that may be unusable before the run stops.

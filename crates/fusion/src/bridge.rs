@@ -7,7 +7,13 @@ use weft_nn::{LayerNorm, LayerNormConfig};
 use crate::connection::ConnectionKind;
 
 /// A bridge from a layer of a uni-modal encoder, `u`, to the fusion encoder's state, `c` (BridgeTower,
-/// Xu et al. 2023).
+/// Xu et al. 2023), with a learned number `w`:
+///
+/// ```text
+/// add            norm(u + c)
+/// scaled-add     norm(w u + c)              at first w = 1
+/// interpolate    norm((1 - w) u + w c)      at first w = 1/2
+/// ```
 #[derive(Module, Debug)]
 pub struct Bridge {
     /// The learned number, `[1]`, where the kind has one.

@@ -189,7 +189,7 @@ fn pass_cost(recipe: &Recipe, pass: Pass) -> Cost {
                     false => projection(tokens, from, transformer.width),
                 };
                 stack_under(transformer, all, last)
-                    .plus(projected(patches, model.vision.transformer.width))
+                    .plus(projected(1 + patches, model.vision.transformer.width))
                     .plus(projected(words, model.text.transformer.width))
             }
             FusionKind::CoAttention => {

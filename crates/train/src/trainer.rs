@@ -389,13 +389,13 @@ impl Trainer {
         Inference::new(&self.recipe, self.tokenizer.clone(), &self.state.model, &self.device)
     }
 
-    /// What is about to happen, before the first step: sizes that decide the result.
     /// What there is to say of training texts that are cut.
     fn cut_texts(&self) -> Result<Option<String>> {
         let max_tokens = self.recipe.model.text.longest();
         Ok(cut_texts(self.dataset.split(TRAIN)?, &self.tokenizer, max_tokens))
     }
 
+    /// What is about to happen, before the first step: sizes that decide the result.
     fn announcement(&self) -> String {
         use burn::module::Module;
         let train = &self.recipe.train;

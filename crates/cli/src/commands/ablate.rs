@@ -60,16 +60,25 @@ pub fn run(args: Args) -> Result<ExitCode> {
             .try_for_each(|ending| can_write(&with_ending(table, ending)))?;
     }
     let default = || Path::new("runs").join("ablations").join(&grid.name);
-    let maker = Maker {
+    let runs = Runs { threads: (args.jobs > 1).then(|| threads_of_a_job(args.jobs)) };
+    let mut maker = Maker {
         grid: &grid,
         out: args.out.clone().unwrap_or_else(default),
-        runs: Runs { threads: (args.jobs > 1).then(|| threads_of_a_job(args.jobs)) },
+        runs,
+        start_runs: runs,
         kept: Mutex::new(KeptCells::open(
             args.table.as_ref().map(|table| with_ending(table, "json")),
         )?),
         started: seeds.iter().map(|seed| (*seed, Mutex::default())).collect(),
     };
-    at_once(args.jobs, maker.missing_work(&seeds)?, |work| maker.make(work))?;
+    let missing = maker.missing_cells(&seeds)?;
+    if missing.len() == 1 {
+        // Nothing runs beside what the only seed starts from.
+        maker.start_runs = Runs::default();
+    }
+    // One job makes what its next cell starts from when it comes to it.
+    let ahead = grid.start.is_some() && args.jobs > 1;
+    at_once(args.jobs, in_order(ahead, &missing), |work| maker.make(work))?;
 
     let mut variants = Vec::with_capacity(grid.variants.len());
     let (mut seconds, mut commits) = (0.0, BTreeSet::new());
@@ -131,7 +140,7 @@ enum Work<'a> {
 }
 
 /// All work in its order: seed by seed, so that what there is after an interruption compares all variants; but what a
-/// seed starts from comes before the cells of the seed before it, so that none has to wait for it.
+/// seed starts from comes, with `starts`, before the cells of the seed before it, so that none has to wait for it.
 fn in_order<'a>(starts: bool, missing: &[(u64, Vec<&'a Variant>)]) -> Vec<Work<'a>> {
     let start = |at: usize| missing.get(at).filter(|_| starts).map(|(seed, _)| Work::Start(*seed));
     let mut order = Vec::from_iter(start(0));
@@ -148,13 +157,16 @@ struct Maker<'a> {
     out: PathBuf,
     runs: Runs,
     kept: Mutex<KeptCells>,
-    /// Whether what a seed starts from was seen to be there. Who needs it first makes it, and others wait.
-    started: BTreeMap<u64, Mutex<bool>>,
+    /// Of what seeds start from.
+    start_runs: Runs,
+    /// Whether what a seed starts from could be made, where that was tried. Who needs it first makes it, and others
+    /// wait.
+    started: BTreeMap<u64, Mutex<Option<bool>>>,
 }
 
 impl<'a> Maker<'a> {
     /// What is not kept yet.
-    fn missing_work(&self, seeds: &[u64]) -> Result<Vec<Work<'a>>> {
+    fn missing_cells(&self, seeds: &[u64]) -> Result<Vec<(u64, Vec<&'a Variant>)>> {
         let mut missing = Vec::new();
         for seed in seeds {
             let mut variants = Vec::new();
@@ -167,7 +179,7 @@ impl<'a> Maker<'a> {
                 missing.push((*seed, variants));
             }
         }
-        Ok(in_order(self.grid.start.is_some(), &missing))
+        Ok(missing)
     }
 
     fn make(&self, work: Work) -> Result<()> {
@@ -183,17 +195,23 @@ impl<'a> Maker<'a> {
             return Ok(());
         };
         let mut started = self.started[&seed].lock().expect("no thread panicked");
-        if !*started {
-            let name = (START_SEED + seed).to_string();
-            self.runs.train(&folder, &start.recipe, None, &settings(&name, &start.settings()))?;
+        ensure!(*started != Some(false), "{}: could not be made", folder.display());
+        if started.is_none() {
+            *started = Some(false);
+            let (name, set) = ((START_SEED + seed).to_string(), start.settings());
+            self.start_runs.train(&folder, &start.recipe, None, &settings(&name, &set))?;
             check(&folder, start.recipe_of(seed)?)?;
-            *started = true;
+            *started = Some(true);
         }
         Ok(())
     }
 
     /// Trains, fine-tunes and evaluates one variant with one seed.
     fn cell(&self, variant: &Variant, seed: u64) -> Result<()> {
+        if self.kept(variant, seed)?.is_some() {
+            // Another process was faster.
+            return Ok(());
+        }
         self.start(seed)?;
         let grid = self.grid;
         let folder = grid.folder(variant, &self.out).join(format!("seed-{seed}"));

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use weft_data::check::check_pictures;
 use weft_data::dataset::{self, SourceConfig};
+use weft_data::error::Ledger;
 use weft_data::export::export;
 use weft_data::packages::{self, NAMES, Options, State};
 
@@ -120,13 +121,14 @@ fn describe(args: Describe) -> Result<ExitCode> {
     let dataset = dataset::open(&config)?;
     println!("{}", dataset.summary());
     if args.decode {
-        let broken = check_pictures(&dataset);
-        broken.check(config.bad_budget, dataset.total())?;
-        let good = dataset.total() - broken.total();
-        println!("pictures of {good} of {} records can be used", dataset.total());
-        if broken.total() > 0 {
-            println!("{broken}");
+        let (broken, total) = (check_pictures(&dataset), dataset.total());
+        println!("pictures of {} of {total} records can be used", total - broken.len());
+        let mut ledger = Ledger::default();
+        for bad in broken {
+            println!("    {}: {}: {}", bad.cause, bad.origin, bad.detail);
+            ledger.record(bad);
         }
+        ledger.check(config.bad_budget, total)?;
     }
     for (split, records) in &dataset.splits {
         for record in records.iter().take(args.show) {

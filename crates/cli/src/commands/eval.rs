@@ -81,8 +81,8 @@ struct Found {
     credits: Vec<String>,
 }
 
-/// What retrieval is called in the results of a model that was fine-tuned for it.
-const FINE_TUNED_RETRIEVAL: &str = "retrieval, fine-tuned";
+/// Stands behind the name of a task of pre-trained models in the results of one that was fine-tuned for it.
+const FINE_TUNED: &str = ", fine-tuned";
 
 /// Examples of each split on a page.
 const SHOWN: usize = 4;
@@ -102,7 +102,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         args.submission.is_none() || model.recipe.task().is_some(),
         "--submission: of a model that is fine-tuned for questions"
     );
-    let own = if model.recipe.task().is_some() { Task::Own } else { Task::Retrieval };
+    let own = own(&model.recipe).unwrap_or(Task::Retrieval);
     let mut found = Found::default();
     match args.task.unwrap_or(own) {
         Task::All => all(&args, &checkpoint, &model, &mut found)?,
@@ -136,7 +136,17 @@ fn one(
     }
     match task {
         Task::Retrieval => retrieval(args, &config, &path, model, found),
-        Task::Own => fine_tuned(args, checkpoint, model, found),
+        Task::Own => match own(&model.recipe).context("the model is not fine-tuned for a task")? {
+            Task::Own => fine_tuned(args, checkpoint, model, found),
+            task => {
+                let before = found.results.len();
+                one(task, args, checkpoint, model, found)?;
+                // Not to be taken for the figures of the model that it started from.
+                let results = &mut found.results[before..];
+                results.iter_mut().for_each(|result| result.task += FINE_TUNED);
+                Ok(())
+            }
+        },
         Task::Contrast => {
             let data = contrast::open(&config)?;
             for split in splits(args, &data.splits) {
@@ -203,16 +213,22 @@ fn all(args: &Args, checkpoint: &Checkpoint, model: &Inference, found: &mut Foun
     for run in runs {
         let (_, checkpoint) = Checkpoint::locate(&run)?;
         let model = Inference::load(&checkpoint, &device)?;
-        let before = found.results.len();
-        let task = if model.recipe.task().is_some() { Task::Own } else { Task::Retrieval };
-        one(task, args, &checkpoint, &model, found).with_context(|| run.display().to_string())?;
-        if task == Task::Retrieval {
-            // Not to be taken for the first model's.
-            let results = &mut found.results[before..];
-            results.iter_mut().for_each(|result| result.task = FINE_TUNED_RETRIEVAL.into());
-        }
+        one(Task::Own, args, &checkpoint, &model, found)
+            .with_context(|| run.display().to_string())?;
     }
     Ok(())
+}
+
+/// What a model of `recipe` was fine-tuned for: by its head; by phrases, of which heat maps are asked; or, where it
+/// started from another one, retrieval.
+fn own(recipe: &Recipe) -> Option<Task> {
+    if recipe.task().is_some() {
+        Some(Task::Own)
+    } else if recipe.data.expressions {
+        Some(Task::WeakGrounding)
+    } else {
+        recipe.start.checkpoint.as_ref().map(|_| Task::Retrieval)
+    }
 }
 
 /// Why a model of `recipe` cannot be asked `task`.
@@ -286,7 +302,7 @@ fn retrieval(
         }
         found.results.push(retrieved.result);
     }
-    found.credits.extend(credits(&dataset));
+    found.credits.extend(credits(config));
     Ok(())
 }
 
@@ -334,7 +350,7 @@ fn fine_tuned(
         }
         found.results.push(evaluated.result);
     }
-    found.credits.extend(credits(&dataset));
+    found.credits.extend(credits(&recipe.data));
     Ok(())
 }
 

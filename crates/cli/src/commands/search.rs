@@ -80,7 +80,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
             correct: false,
         });
     }
-    let page = search_page(&args.query, &hits, &credits(&dataset));
+    let page = search_page(&args.query, &hits, &credits(&args.data.evaluated(&model.recipe)?));
     write_atomically(&args.html, page.as_bytes())?;
     println!("page: {}", args.html.display());
     Ok(ExitCode::SUCCESS)

@@ -114,7 +114,9 @@ impl DataArgs {
             "the model is shown a detector's tags (concepts.tags.at_test): name those of {} with --tags",
             config.source
         );
-        Ok(SourceConfig { tags, ..config })
+        // Other data have captions.
+        let expressions = config.expressions && self.data.is_none();
+        Ok(SourceConfig { tags, expressions, ..config })
     }
 
     /// Opens the data set, not to train on it.

@@ -35,7 +35,7 @@ pub(crate) fn open(config: &SourceConfig) -> Result<Dataset, DataError> {
     Ok(Dataset { name, splits, ledger, notes })
 }
 
-/// A record for each picture, in the order of their first phrases: two phrases of a picture must not be
+/// A record for each picture, in the order of their first phrases, whose keys they have: two phrases of a picture must not be
 /// one another's wrong pairs in a batch.
 fn records(phrases: Vec<Expression>) -> Vec<Record> {
     let mut records: Vec<Record> = Vec::new();
@@ -45,11 +45,11 @@ fn records(phrases: Vec<Expression>) -> Vec<Record> {
         let name = name(&key, &picture);
         let at = match before.position(|record| record.picture.is_same(&picture)) {
             Some(back) => records.len() - 1 - back,
-            None => *places.entry(name.clone()).or_insert(records.len()),
+            None => *places.entry(name).or_insert(records.len()),
         };
         match records.get_mut(at) {
             Some(record) => record.captions.push(text),
-            None => records.push(Record::new(name, vec![text], picture)),
+            None => records.push(Record::new(key, vec![text], picture)),
         }
     }
     records

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
-use weft_data::dataset::{self, Dataset};
+use weft_data::dataset::{self, Dataset, SourceConfig};
 use weft_data::loader::{Loader, LoaderConfig};
 use weft_data::pipeline::Pipeline;
 use weft_data::record::Record;
 use weft_data::tags;
 use weft_data::tokenizer::Tokenizer;
+use weft_data::{emoji, scenes};
 
 use crate::checkpoint::Checkpoint;
 use crate::recipe::Recipe;
@@ -126,12 +127,12 @@ pub(super) fn open_data(
     }
 }
 
-/// Whom a page that shows the pictures must name.
-pub fn credits(dataset: &Dataset) -> Vec<String> {
-    match dataset.name.as_str() {
-        weft_data::emoji::NAME | weft_data::scenes::NAME => {
-            vec![weft_data::emoji::CREDIT.to_string()]
-        }
+/// Whom a page that shows pictures of these data must name: the emoji's artists. Those of other sprites are not known.
+pub fn credits(data: &SourceConfig) -> Vec<String> {
+    let own_sprites = data.scenes.sprites.is_some();
+    match data.source.as_str() {
+        emoji::NAME => vec![emoji::CREDIT.to_string()],
+        scenes::NAME if !own_sprites => vec![emoji::CREDIT.to_string()],
         _ => Vec::new(),
     }
 }

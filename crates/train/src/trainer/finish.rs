@@ -114,7 +114,7 @@ impl Trainer {
         ];
         notes.extend(self.cut_texts()?);
         notes.extend(collapses(self.recipe.train.collapse_below, &lines));
-        let credits = credits(&self.dataset);
+        let credits = credits(&self.recipe.data);
         let mut report = report(model, summary, &lines, &tested.searched, notes, credits)?;
         report.results.clone_from(&tested.results);
         write_atomically(&self.run.report(), report.html()?.as_bytes())

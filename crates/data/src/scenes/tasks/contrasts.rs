@@ -1,5 +1,5 @@
-//! Minimal pairs: two captions that differ in one respect, the picture of which only the first is
-//! true, and the same picture changed so that only the second is.
+//! Minimal pairs: two captions that differ in one respect, a picture of which only the first is true, and one of
+//! which only the second is. One of the pictures is the other with a change; lot decides which stands first.
 
 use rand::RngExt;
 use rand::seq::IndexedRandom;
