@@ -119,6 +119,10 @@ fn a_run_leaves_everything_and_serves_every_command() {
         }
     }
 
+    // A split that is not there is no empty one.
+    let error = fail(with(&["eval", "--split", "tets"], &[]));
+    assert!(error.contains("no split \"tets\"") && error.contains("test_concepts"), "{error}");
+
     let page = folder.path().join("found.html");
     let found = succeed(with(&["search", "a woman surfing", "-k", "4", "--html"], &[]).tap(&page));
     assert_eq!(found.lines().count(), 1 + 4 + 1, "{found}");
