@@ -106,7 +106,8 @@ impl Recipe {
     /// Reads a recipe: the name of one that comes with weft, or the path of a TOML file, which may say what it
     /// changes of another one (`extends`, `name`, `set`).
     pub fn open(name: &str) -> Result<Self> {
-        extended::parse(&Self::text(name)?).with_context(|| format!("recipe {name}"))
+        let beside = Path::new(name).parent().unwrap_or(Path::new(""));
+        extended::parse(&Self::text(name)?, beside).with_context(|| format!("recipe {name}"))
     }
 
     /// Names of the recipes that come with weft.

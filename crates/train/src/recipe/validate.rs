@@ -1,5 +1,7 @@
 //! What of a recipe the types alone do not check.
 
+use std::path::{Component, Path};
+
 use anyhow::{Context, Result, ensure};
 use weft_data::augment::Augment;
 use weft_objectives::{Objectives, Task};
@@ -14,6 +16,12 @@ impl Recipe {
     ///
     /// Names the key that cannot work, its value and what was expected.
     pub fn validate(&self) -> Result<()> {
+        let mut parts = Path::new(&self.name).components();
+        ensure!(
+            matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None)),
+            "name = {:?}: expected a name that a folder can have, for runs lie in one",
+            self.name
+        );
         self.model.validate()?;
         let vision = &self.model.vision;
         ensure!(vision.image_size.side().is_some(), "model.vision.image_size must be one number");
