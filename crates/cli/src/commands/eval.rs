@@ -155,8 +155,7 @@ fn one(
             Ok(())
         }
         Task::Classification => {
-            let classes = classification::open(&config)?;
-            found.results.extend(classification::evaluate(model, &classes, &args.split, &path)?);
+            found.results.extend(classification::evaluate(model, &config, &args.split, &path)?);
             Ok(())
         }
         Task::Attributes => {

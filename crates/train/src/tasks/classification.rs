@@ -32,8 +32,8 @@ const ATTRIBUTES: [(&str, Target); 3] = [
 const PROBE_SCENES: usize = 4000;
 
 /// Pictures of the classes of a data set. Of `scenes` the classes are the sprites.
-pub fn open(config: &SourceConfig) -> Result<Classes> {
-    if config.source != scenes::NAME {
+fn open(config: &SourceConfig) -> Result<Classes> {
+    if !on_scenes(config) {
         return Ok(open_classes(&config.of_tasks())?);
     }
     let (data, names) = scenes::labelled(&config.scenes, Target::Sprite)?;
@@ -111,13 +111,16 @@ impl Probed {
 struct Splits<'a> {
     model: &'a Inference,
     classes: &'a Classes,
+    /// Most training pictures that the linear classifier sees.
+    most: usize,
     ledger: Ledger,
 }
 
 impl<'a> Splits<'a> {
-    fn new(model: &'a Inference, classes: &'a Classes) -> Self {
+    fn new(model: &'a Inference, classes: &'a Classes, config: &SourceConfig) -> Self {
+        let most = if on_scenes(config) { PROBE_SCENES } else { usize::MAX };
         // What was wrong when they were opened was held against the budget there.
-        Self { model, classes, ledger: Ledger::default() }
+        Self { model, classes, most, ledger: Ledger::default() }
     }
 
     fn embed(&mut self, split: &str, most: usize) -> Result<Embedded> {
@@ -127,9 +130,7 @@ impl<'a> Splits<'a> {
 
     /// The classifier that the splits `train` and `val` make.
     fn probe(&mut self) -> Result<Probed> {
-        let on_scenes = self.classes.data.name == scenes::NAME;
-        let most = if on_scenes { PROBE_SCENES } else { usize::MAX };
-        let (train, val) = (self.embed("train", most)?, self.embed("val", usize::MAX)?);
+        let (train, val) = (self.embed("train", self.most)?, self.embed("val", usize::MAX)?);
         let width = self.model.recipe.model.projection_width;
         Probed::new(&train, &val, self.classes.names.len(), width)
     }
@@ -147,26 +148,30 @@ impl<'a> Splits<'a> {
     }
 }
 
-/// Evaluates the splits `wanted` of `classes` (none: every test split), `zero_shot` by the similarity of the picture to "a picture of
+fn on_scenes(config: &SourceConfig) -> bool {
+    config.source == scenes::NAME
+}
+
+/// Evaluates the splits `wanted` of the classes of `config` (none: every test split), `zero_shot` by the similarity of the picture to "a picture of
 /// a ..." and its like, `probe` by logistic regression on the picture's embedding, trained on `train`
 /// and its penalty chosen on `val`.
 ///
 /// # Errors
 ///
-/// When a split is missing or cannot be read.
+/// When there are no classes, or a split is missing or cannot be read.
 pub fn evaluate(
     model: &Inference,
-    classes: &Classes,
+    config: &SourceConfig,
     wanted: &[String],
     checkpoint: &str,
 ) -> Result<Vec<TaskResult>> {
     let width = model.recipe.model.projection_width;
-    let on_scenes = classes.data.name == scenes::NAME;
-    let templates: &[&str] = if on_scenes { &SCENE_TEMPLATES } else { &TEMPLATES };
+    let classes = open(config)?;
+    let templates: &[&str] = if on_scenes(config) { &SCENE_TEMPLATES } else { &TEMPLATES };
     let texts = model.texts(&prompts(&classes.names, templates)?)?;
     let named = class_embeddings(&texts.embeddings, templates.len(), width)?;
 
-    let mut splits = Splits::new(model, classes);
+    let mut splits = Splits::new(model, &classes, config);
     let probed = splits.probe()?;
     let mut results = Vec::new();
     for split in splits.evaluated(wanted) {
@@ -198,14 +203,14 @@ pub fn attributes(
     wanted: &[String],
     checkpoint: &str,
 ) -> Result<Vec<TaskResult>> {
-    ensure!(config.source == scenes::NAME, "attributes are known of the data set scenes alone");
+    ensure!(on_scenes(config), "attributes are known of the data set scenes alone");
     needs_patches(&model.recipe)?;
     let width = model.recipe.model.projection_width;
     let mut results = Vec::new();
     for (task, target) in ATTRIBUTES {
         let (data, names) = scenes::labelled(&config.scenes, target)?;
         let classes = Classes { names, data };
-        let mut splits = Splits::new(model, &classes);
+        let mut splits = Splits::new(model, &classes, config);
         let probed = splits.probe()?;
         for split in splits.evaluated(wanted) {
             let begun = Instant::now();
