@@ -11,8 +11,8 @@ use common::{
 use weft_fusion::attend::{Attend, Crossing, Watch};
 use weft_fusion::manager::Other;
 use weft_fusion::{
-    Bridge, ConnectionConfig, ConnectionKind, CrossLayerGate, Direction, Fused, Granularity,
-    LevelConcat, LevelSum, Levels, Manager, Part, Sources,
+    ConnectionConfig, ConnectionKind, CrossLayerGate, Direction, Fused, Granularity, LevelConcat,
+    LevelSum, Levels, Manager, Part, Sources,
 };
 use weft_nn::{LayerNormConfig, Memory, MultiHeadAttention, MultiHeadAttentionConfig};
 
@@ -220,36 +220,6 @@ fn concat_is_its_equation() {
         assert_close(&rows(&reading.weights, at), &read, "weights");
     }
     assert!(reading.kept.is_none());
-}
-
-#[test]
-fn bridges_are_their_equations() {
-    use ConnectionKind::{Add, Interpolate, ScaledAdd};
-    for (kind, begins) in [(Add, None), (ScaledAdd, Some(1.0)), (Interpolate, Some(0.5))] {
-        let bridge = Bridge::new(kind, &layer_norm(), &Device::flex());
-        let begun = bridge.weight.as_ref().map(|weight| numbers(weight.val())[0]);
-        assert_eq!(begun, begins, "{kind:?}");
-        let bridge = module(bridge);
-        let (u, c) = (random([2, TOKENS, WIDTH]), random([2, TOKENS, WIDTH]));
-        let found = bridge.forward(u.clone(), c.clone());
-        let weight = bridge.weight.as_ref().map(|weight| numbers(weight.val())[0]);
-        assert_ne!(weight.unwrap_or(0.0), begins.unwrap_or(1.0), "it would hide a mistake");
-        let of = match (kind, weight) {
-            (Add, None) => [1.0, 1.0],
-            (ScaledAdd, Some(w)) => [w, 1.0],
-            (Interpolate, Some(w)) => [1.0 - w, w],
-            _ => panic!("{kind:?} with the weight {weight:?}"),
-        };
-        for at in 0..2 {
-            let (u, c) = (rows(&u, at), rows(&c, at));
-            let row = |token: usize| {
-                let both = [times(&of[..1], &u[token]), times(&of[1..], &c[token])];
-                norm(&bridge.norm, EPSILON, &sum(both.into_iter()))
-            };
-            let expected: Rows = (0..TOKENS).map(row).collect();
-            assert_close(&rows(&found, at), &expected, &format!("{kind:?}"));
-        }
-    }
 }
 
 fn manager(kind: ConnectionKind, granularity: Granularity, first: bool) -> Manager {
