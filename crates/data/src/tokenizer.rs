@@ -43,6 +43,9 @@ impl Tokenizer {
         Self::parse(json, "tokenizer")
     }
 
+    /// What [`Tokenizer::train`]'s tokenizers pad with.
+    pub const LEARNED_PAD_ID: u32 = 0;
+
     /// Learns a WordPiece vocabulary of at most `vocab_size` tokens from `captions`, with the lower
     /// case, the splitting and the `[CLS]` ... `[SEP]` frame of BERT. The same captions give the
     /// same tokenizer, byte for byte, in whatever order they come.

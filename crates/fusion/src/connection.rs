@@ -153,6 +153,9 @@ impl ConnectionConfig {
     pub fn validate(&self) -> Result<(), ConfigError> {
         use ConnectionKind as K;
         let fail = |problem: &str| Err(ConfigError::new("model.fusion.connection", problem));
+        if self.kind == K::None && self.direction != Direction::Both {
+            return fail("kind \"none\" gives neither stream other levels, and has no direction");
+        }
         match (self.kind, self.sources, self.granularity) {
             (K::None, Some(_), _) | (K::None, _, Some(_)) => {
                 fail("kind \"none\" has neither sources nor granularity")

@@ -108,7 +108,7 @@ fn assert_maps(found: [Tensor<3>; LAYERS], expected: [Map; LAYERS], what: &str) 
 
 /// The joint encoder's tokens: its own class token, patches, and words.
 fn joined(fusion: &JointFusion, image: &Levels, text: &Levels) -> Tensor<3> {
-    let class = fusion.class_token.val().expand([PAIRS, 1, WIDTH]);
+    let class = fusion.class_token.as_ref().unwrap().val().expand([PAIRS, 1, WIDTH]);
     let image = fusion.image_projection.as_ref().unwrap().forward(image.output());
     let text = fusion.text_projection.as_ref().unwrap().forward(text.output());
     Tensor::cat(vec![class, image.narrow(1, 1, KEYS), text], 1)

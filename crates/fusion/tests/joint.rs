@@ -52,10 +52,14 @@ fn only_what_the_widths_need_is_projected() {
 fn a_part_is_that_of_the_whole() {
     let (image, text) = (levels(random([2, 6, 6])), levels(random([2, 4, 8])));
     let padding = padding(&[[0, 0, 0, 1], [0; 4]]);
-    for norm in [NormPosition::Pre, NormPosition::Post] {
+    for (norm, class_token) in [
+        (NormPosition::Pre, ClassToken::Image),
+        (NormPosition::Post, ClassToken::Image),
+        (NormPosition::Post, ClassToken::Text),
+    ] {
         for depth in [1, 3] {
             let transformer = TransformerConfig::new(8, depth, 2, norm);
-            let config = JointFusionConfig { class_token: ClassToken::Image, transformer };
+            let config = JointFusionConfig { class_token, transformer };
             let fusion = seeded(config.init(6, 8, &Device::flex()), 1, 0.3);
             let whole = fusion.forward(&image, &text, &padding);
             for part in [Part::Class, Part::Image, Part::Text] {
@@ -97,6 +101,29 @@ fn hidden_regions_do_not_matter() {
     };
     assert_eq!(class(&image, Some(hidden.clone())), class(&changed, Some(hidden)));
     assert_ne!(class(&image, None), class(&changed, None));
+}
+
+/// MVPTR: the transformer sees regions and words alone, and the class is the first word's tanh layer.
+#[test]
+fn the_class_can_be_the_first_words() {
+    let fusion = fusion_from(ClassToken::Text);
+    assert!(fusion.class_token.is_none());
+    let (image, text) = (random([2, 6, 6]), random([2, 4, 8]));
+    let hidden = [[false, false, false, false, true, true], [false; 6]].concat();
+    let of_image = Tensor::<2, Bool>::from_data(TensorData::new(hidden, [2, 6]), &Device::flex());
+    let (of_image, of_text) = (AttentionMask::padding(of_image), padding(&[[0, 0, 0, 1], [0; 4]]));
+    let seen = levels(image.clone()).with_padding(Some(of_image.clone()));
+    let fused = fusion.forward(&seen, &levels(text.clone()), &of_text);
+
+    // Position by position: the image's first token is left out, and no other is put in its place.
+    let regions = fusion.image_projection.as_ref().unwrap().forward(image.narrow(1, 1, 5));
+    let mask = AttentionMask::from_bias(of_image.bias().narrow(3, 1, 5)).before(&of_text);
+    let states = fusion.stack.forward(Tensor::cat(vec![regions, text], 1), Some(&mask));
+    assert_eq!(values(fused.image), values(states.clone().narrow(1, 0, 5)));
+    assert_eq!(values(fused.text), values(states.clone().narrow(1, 5, 4)));
+    let first = states.narrow(1, 5, 1).reshape([2, 8]);
+    let expected = fusion.pooler.as_ref().unwrap().dense.forward(first).tanh();
+    assert_eq!(values(fused.class), values(expected));
 }
 
 #[test]

@@ -76,6 +76,10 @@ impl ModelConfig {
         }
         self.vision.validate()?;
         self.text.validate()?;
+        if self.text.causal {
+            let problem = "causal: a caption is read at its first token, which sees no other then";
+            return Err(ConfigError::new("model.text", problem));
+        }
         self.fusion.validate()?;
         let layers = self.fusion.encoder_layers();
         for (part, depth) in [

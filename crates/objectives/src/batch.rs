@@ -149,6 +149,12 @@ impl PairBatch {
         }
     }
 
+    /// Whether some caption is wrong for some picture: two captions that differ are enough, for then each has
+    /// one that does.
+    pub fn captions_differ(&self) -> bool {
+        self.caption_of.iter().any(|first| *first > 0)
+    }
+
     /// Number of pairs.
     pub fn len(&self) -> usize {
         self.caption_of.len()

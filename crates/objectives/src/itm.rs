@@ -45,7 +45,7 @@ fn labels(positives: &Tensor<2>, negatives: &Tensor<2>) -> Tensor<1, Int> {
 }
 
 /// The objective: a wrong picture for each caption and a wrong caption for each picture, or one of the two
-/// for each pair.
+/// for each pair. A batch whose captions are all equal has no wrong pairs, and teaches nothing.
 pub struct Itm(pub ItmConfig);
 
 impl Objective for Itm {
@@ -58,6 +58,9 @@ impl Objective for Itm {
     }
 
     fn compute(&self, views: &mut Views) -> Loss {
+        if !views.batch().captions_differ() {
+            return Loss { name: self.name(), value: views.nothing(), figures: Vec::new() };
+        }
         let model = views.model();
         let positives = model.match_logits(views.fused_class());
         let negatives = model.match_logits(views.negatives(self.0.negatives, self.0.per_pair));

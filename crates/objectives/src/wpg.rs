@@ -34,7 +34,8 @@ pub struct WpgConfig {
 #[serde(rename_all = "kebab-case")]
 pub enum WrongPicture {
     /// Another picture of the batch, drawn by lot, with the states that it has when it is fused with its own
-    /// caption: no further pass (`sample` in MVPTR's release, its default).
+    /// caption: no further pass (`sample` in MVPTR's release, its default). Unlike there, a picture with an equal
+    /// caption is not taken.
     #[default]
     Apart,
     /// The wrong pairs of ITM, both with the states that they have when they are fused with one another (`hard`
@@ -117,10 +118,10 @@ impl Objective for Wpg {
     }
 
     fn compute(&self, views: &mut Views) -> Loss {
-        let phrases = &views.batch().phrases;
-        let lots = Lots::new(views.seed("wpg"), views.batch().len());
+        let batch = views.batch();
+        let lots = Lots::new(views.seed("wpg"));
         let scores = match self.config.wrong {
-            _ if phrases.caption_of.is_empty() => None,
+            _ if batch.phrases.caption_of.is_empty() || !batch.captions_differ() => None,
             WrongPicture::Apart => Some(self.apart(views, lots)),
             WrongPicture::Paired => self.paired(views, lots),
         };
@@ -140,7 +141,7 @@ impl Wpg {
     /// Scores of each caption with a phrase for its own picture and for another one of the batch, drawn by lot.
     fn apart(&self, views: &mut Views, mut lots: Lots) -> (Tensor<1>, Tensor<1>) {
         let phrases = &views.batch().phrases;
-        let others = lots.others();
+        let others = lots.others(&views.batch().caption_of);
         let fused = views.fused();
         let regions = Regions::new(views, fused.image, self.config.nearest);
         let states = rows(fused.text, phrases.rows.clone());
@@ -252,22 +253,21 @@ fn mean_of_each(scores: Tensor<1>, captions: &[usize]) -> Tensor<1> {
 /// What is drawn by lot.
 struct Lots {
     rng: ChaCha8Rng,
-    batch: usize,
 }
 
 impl Lots {
-    fn new(seed: u64, batch: usize) -> Self {
-        Self { rng: ChaCha8Rng::seed_from_u64(seed), batch }
+    fn new(seed: u64) -> Self {
+        Self { rng: ChaCha8Rng::seed_from_u64(seed) }
     }
 
-    /// For each caption a picture that is not its own; its own where there is no other.
-    fn others(&mut self) -> Vec<usize> {
-        let batch = self.batch;
-        let other = |caption| match batch {
-            1 => caption,
-            _ => (caption + self.rng.random_range(1..batch)) % batch,
+    /// For each caption a picture that it does not describe: one whose caption is another.
+    fn others(&mut self, caption_of: &[usize]) -> Vec<usize> {
+        let other = |caption: &usize| {
+            let wrong = |row: &usize| caption_of[*row] != *caption;
+            let wrong: Vec<usize> = (0..caption_of.len()).filter(wrong).collect();
+            wrong[self.rng.random_range(0..wrong.len())]
         };
-        (0..batch).map(other).collect()
+        caption_of.iter().map(other).collect()
     }
 
     fn picks(&mut self, count: usize, nearest: usize) -> Vec<usize> {

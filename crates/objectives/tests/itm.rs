@@ -106,3 +106,14 @@ fn right_and_drawn_pairs_count_alike() {
         }
     }
 }
+
+#[test]
+fn captions_that_are_all_equal_are_wrong_for_no_picture() {
+    let device = Device::flex();
+    let (model, twin) = common::models(MaskMode::Drop, &device);
+    let batch = PairBatch { caption_of: vec![0; BATCH], ..common::batch(&device) };
+    let mut views = Views::new(&model, &twin, &batch, 0);
+    let loss = Itm(toml::from_str("").unwrap()).compute(&mut views);
+    assert_eq!(value(&loss), 0.0);
+    assert!(loss.figures.is_empty() && views.passes().is_empty());
+}

@@ -156,6 +156,27 @@ fn a_wrong_picture_has_the_states_that_it_has_with_its_own_caption() {
     assert_eq!(seen(&pictures, 2), BTreeSet::from([0, 1, 2]));
 }
 
+#[test]
+fn a_picture_with_the_same_caption_is_not_wrong() {
+    let device = Device::flex();
+    let models = common::concept_models(&device);
+    let batch = PairBatch { caption_of: vec![0, 1, 1, 3], ..common::concept_batch(&device) };
+    let (words, patches) = fused(&models.0, &batch);
+    let score =
+        |caption: usize, picture: usize| score(&words[caption], PLACES[caption], &patches[picture]);
+    let lot = |pictures: Vec<usize>| {
+        let scores = CAPTIONS.iter().zip(&pictures);
+        let scores: Vec<(f64, f64)> =
+            scores.map(|(own, wrong)| (score(*own, *own), score(*own, *wrong))).collect();
+        Lot::new(pictures, &scores, 2.0)
+    };
+    let lots: Vec<Lot> = other_pictures().into_iter().map(lot).collect();
+    let pictures = drawn("nearest = 1\nmargin = 2.0", &models, &batch, &lots);
+    assert_eq!(seen(&pictures, 0), BTreeSet::from([1, 2, 3]));
+    assert_eq!(seen(&pictures, 1), BTreeSet::from([0, 3]), "the third caption is the same");
+    assert_eq!(seen(&pictures, 2), BTreeSet::from([0, 1, 2]));
+}
+
 /// A lone phrase, so that the lots are few enough to tell apart: three pictures and twice three ranks.
 #[test]
 fn a_phrase_is_held_against_one_of_its_three_nearest_patches() {

@@ -27,8 +27,12 @@ pub struct ConceptRecipe {
     pub tags: Option<TagConfig>,
 }
 
+/// The phrases of MVPTR's release, and those of them that are one word and have its row.
+const PUBLISHED_PHRASES: usize = 73_599;
+const PUBLISHED_SHARED: usize = 18_570;
+
 fn published_most() -> usize {
-    73_599
+    PUBLISHED_PHRASES
 }
 
 fn published_room() -> usize {
@@ -80,8 +84,15 @@ impl ConceptRecipe {
         ConceptsConfig { rows: tokenizer.phrase_rows(), tags: self.tags.is_some() }
     }
 
-    /// The same before the corpus is read: as many rows as there can be.
+    /// The same before the corpus is read: as many rows as phrases can have.
     pub fn at_most(&self) -> ConceptsConfig {
         ConceptsConfig { rows: self.most, tags: self.tags.is_some() }
+    }
+
+    /// About the same: of MVPTR's phrases so many as share no word's row.
+    pub fn expected(&self) -> ConceptsConfig {
+        let own = PUBLISHED_PHRASES - PUBLISHED_SHARED;
+        let rows = (self.most * own).div_ceil(PUBLISHED_PHRASES);
+        ConceptsConfig { rows, tags: self.tags.is_some() }
     }
 }

@@ -244,13 +244,16 @@ impl Inference {
     }
 
     /// What the candidates of a shortlist are ordered by, for (picture, caption) pairs: the log-odds
-    /// of [`Self::matches`] plus the dual encoders' similarity over the temperature.
+    /// of [`Self::matches`], and where its negatives were sampled by similarity, plus the dual encoders'
+    /// similarity over the temperature.
     ///
-    /// ALBEF orders by the former alone. But the head learns against negatives drawn in proportion to
-    /// the exponential of the latter: its odds are those of the truth over the dual encoders' belief
-    /// (noise-contrastive estimation, Gutmann and Hyvarinen 2010), and the truth is the product of
-    /// the two. BLIP adds the similarity as well, without the temperature. Against negatives drawn at
-    /// random the odds are the truth's already, and nothing is added.
+    /// ALBEF, MAMO and MVP order by the odds alone; the sum is our reading. A head that learns against negatives
+    /// drawn in proportion to the exponential of the similarity has the odds of the truth over the dual
+    /// encoders' belief (noise-contrastive estimation, Gutmann and Hyvarinen 2010), and the truth is the
+    /// product of the two. BLIP adds the similarity as well, without the temperature. Against negatives
+    /// drawn at random the odds are the truth's already. So they nearly are against the hardest of a batch of
+    /// `B`: a pair is that in proportion to `F^(B - 1)`, with `F` the share of pairs that are less
+    /// alike, which is about 1 for all of a shortlist.
     pub fn pair_scores(
         &self,
         images: &Images,
@@ -259,7 +262,7 @@ impl Inference {
     ) -> Result<Vec<f32>> {
         let matches = self.matches(images, texts, pairs)?;
         let itm = self.recipe.objectives.itm.as_ref();
-        if itm.is_some_and(|itm| itm.negatives == Hardness::Random) {
+        if itm.is_some_and(|itm| itm.negatives != Hardness::Sampled) {
             return Ok(matches);
         }
         let similarities = self.similarities(images, texts, pairs);

@@ -9,7 +9,7 @@ use anyhow::Result;
 use burn::module::Module;
 use burn::tensor::Device;
 use weft_data::preprocess::Preprocess;
-use weft_fusion::{FusionKind, Part};
+use weft_fusion::{ClassToken, FusionKind, Part};
 use weft_nn::TransformerConfig;
 use weft_objectives::{ImageView, Pass};
 use weft_vision::MaskMode;
@@ -86,9 +86,9 @@ impl Plan {
     /// When no model of these sizes can exist.
     pub fn new(recipe: &Recipe, vocab_size: usize, device: &Device) -> Result<Self> {
         let mut config = recipe.model.clone();
-        // Until the corpus is read, as many phrases as there can be.
-        let of_recipe = recipe.concepts.as_ref().map(ConceptRecipe::at_most);
-        config.concepts = config.concepts.or(of_recipe);
+        // Until the data are read it is not known how many phrases and answers there are.
+        config.concepts = config.concepts.or(recipe.concepts.as_ref().map(ConceptRecipe::expected));
+        config.task = config.task.or(recipe.head_at_most());
         let model = config.blank(vocab_size, device)?;
         let backbone = &model.backbone;
         let fusion = backbone.fusion.num_params() + backbone.co_attention.num_params();
@@ -108,7 +108,8 @@ impl Plan {
         let all: usize = parameters.iter().map(|(_, count)| count).sum();
         let gradients = 1 + usize::from(recipe.train.accumulate > 1);
 
-        let pictures = recipe.model.task.map_or(1, |task| task.pictures);
+        let recipe = &Recipe { model: config.clone(), ..recipe.clone() };
+        let pictures = config.task.map_or(1, |task| task.pictures);
         let tags = config.concepts.is_some_and(|concepts| concepts.tags);
         let cost = |pass: &Pass| pass_cost(recipe, *pass);
         let (mut forward, mut learning) = (0.0, Cost::default());
@@ -175,7 +176,8 @@ fn pass_cost(recipe: &Recipe, pass: Pass) -> Cost {
         let transformer = &model.fusion.transformer;
         match model.fusion.kind {
             FusionKind::Joint => {
-                let all = 1 + patches + words;
+                let class = usize::from(model.fusion.class_token != ClassToken::Text);
+                let all = class + patches + words;
                 let asked = match part {
                     None => all,
                     Some(Part::Class) => 1,
@@ -280,8 +282,8 @@ pub fn described(plan: &Plan, recipe: &Recipe) -> String {
     }
     line("parameters", millions(plan.parameters.iter().map(|(_, count)| count).sum()));
     if let Some(concepts) = recipe.concepts.as_ref().filter(|concepts| concepts.room > 0) {
-        let most = concepts.most;
-        line("phrases", format!("{most} rows at most; those of one word share its row"));
+        let (rows, most) = (concepts.expected().rows, concepts.most);
+        line("phrases", format!("{most} at most, about {rows} with a row of their own"));
     }
     for (pass, operations) in &plan.passes {
         line(&format!("FLOPs of a pair, {pass:?}"), giga(*operations));
@@ -297,7 +299,8 @@ pub fn described(plan: &Plan, recipe: &Recipe) -> String {
     line("memory, optimiser", gib(2.0 * plan.weight_bytes));
     line("memory, momentum twin", gib(plan.twin_bytes));
     line("memory, activations (estimate)", gib(plan.activation_bytes));
-    line("  with blocks made anew (estimate)", gib(plan.checkpointed_bytes));
+    // What that would save: weft does not do it.
+    line("  were blocks made anew (not built)", gib(plan.checkpointed_bytes));
     line("steps", plan.steps.to_string());
     line("pairs of a forward pass", plan.batch.to_string());
     line("effective batch", (plan.batch * plan.accumulate).to_string());

@@ -21,7 +21,7 @@ use weft_data::preprocess::Preprocess;
 use weft_data::regions::RegionShape;
 use weft_data::tags::TagConfig;
 use weft_data::tokenizer::Tokenizer;
-use weft_model::ModelConfig;
+use weft_model::{ModelConfig, TaskHeadConfig};
 use weft_objectives::{Objectives, Task};
 use weft_vision::{Grid, RegionsConfig};
 
@@ -276,23 +276,60 @@ impl Recipe {
     ///
     /// When the tokenizer cannot be read.
     pub fn vocab_size(&self) -> Result<usize> {
-        Ok(match self.tokenizer_path() {
+        Ok(match self.tokenizer_path()? {
             Some(path) => Tokenizer::load(&path)?.vocab_size(),
             None => self.tokenizer.vocab_size,
         })
     }
 
     /// The tokenizer that the recipe names, if it names one.
-    pub fn tokenizer_path(&self) -> Option<PathBuf> {
+    ///
+    /// # Errors
+    ///
+    /// When what the recipe starts from is not there.
+    pub fn tokenizer_path(&self) -> Result<Option<PathBuf>> {
         if let Some(path) = &self.start.checkpoint {
-            let (_, checkpoint) = Checkpoint::locate(path).ok()?;
-            return Some(checkpoint.path().join(checkpoint::TOKENIZER));
+            let (_, checkpoint) = Checkpoint::locate(path)?;
+            return Ok(Some(checkpoint.path().join(checkpoint::TOKENIZER)));
         }
-        let published = || {
-            let folder = packages::resolve(self.text.init.as_ref()?).ok()?;
-            Some(folder.join("tokenizer.json"))
+        Ok(match (&self.tokenizer.path, &self.text.init) {
+            (Some(path), _) => Some(path.clone()),
+            (None, Some(published)) => {
+                let folder = packages::resolve(published).context("text.init")?;
+                Some(folder.join("tokenizer.json"))
+            }
+            (None, None) => None,
+        })
+    }
+
+    /// Fails where a tokenizer that has yet to learn will pad with another token than the model expects: known before
+    /// a caption is read.
+    ///
+    /// # Errors
+    ///
+    /// Names the key and what it must be.
+    pub fn check_padding(&self) -> Result<()> {
+        let learned = Tokenizer::LEARNED_PAD_ID as usize;
+        let Some(id) = self.model.text.padding_id.filter(|id| *id != learned) else {
+            return Ok(());
         };
-        self.tokenizer.path.clone().or_else(published)
+        ensure!(
+            self.tokenizer_path()?.is_some(),
+            "model.text.padding_id is {id}, but a tokenizer that learns from the captions pads with \
+             {learned}; expected text.init or tokenizer.path, or model.text.padding_id = {learned}"
+        );
+        Ok(())
+    }
+
+    /// The head of the recipe's task before its data are read: of questions, with as many answers as there can be.
+    pub fn head_at_most(&self) -> Option<TaskHeadConfig> {
+        let (pictures, outputs) = match self.task()? {
+            Task::Vqa => (1, self.objectives.vqa.as_ref()?.answers),
+            Task::Nlvr2 => (2, 2),
+            Task::Entailment => (1, 3),
+            Task::Grounding => (1, 4),
+        };
+        Some(TaskHeadConfig { pictures, outputs, region: self.task()? == Task::Grounding })
     }
 
     /// How pictures reach the model outside training.

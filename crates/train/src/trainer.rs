@@ -85,6 +85,7 @@ impl Trainer {
     /// be overwritten.
     pub fn begin(mut recipe: Recipe, out: &Path, overwrite: bool, device: &Device) -> Result<Self> {
         let begun = Instant::now();
+        recipe.check_padding()?;
         let (dataset, examples) = open_data(&recipe, None)?;
         // What the head is follows from the data, and belongs to what a run is.
         recipe.model.task = examples.as_ref().map(Examples::head);

@@ -1,10 +1,13 @@
 //! What a recipe will cost, against what is published and against the model itself.
 
+use std::path::Path;
+
 use burn::module::Module;
 use burn::tensor::Device;
 use weft_fusion::Part;
 use weft_objectives::{ImageView, Pass, TextView};
 use weft_train::Recipe;
+use weft_train::fine_tune::fine_tune_of;
 use weft_train::plan::{Plan, described};
 
 fn plan(recipe: &Recipe) -> Plan {
@@ -48,7 +51,8 @@ fn the_other_base_recipes_have_the_published_sizes() {
     let mvp = plan("base-mvp");
     // Six layers of BERT-base under a table of words and phrases, and six more for both (MVPTR).
     let layers = 6.0 * 7.09e6;
-    let table = (30522.0 + 73599.0) * 768.0;
+    // 86,051 rows, of which 30,522 are words' (the release's map of phrases).
+    let table = (30522.0 + 55029.0) * 768.0;
     assert!(within(parameters(&mvp, "text encoder"), layers + table, 0.01));
     assert!(within(parameters(&mvp, "fusion encoder"), layers, 0.01));
     // The first stage costs less than the second, which has all objectives.
@@ -135,7 +139,7 @@ fn costs_grow_as_they_should() {
         "memory, gradients",
         "memory, optimiser",
         "memory, momentum twin",
-        "with blocks made anew",
+        "were blocks made anew",
     ] {
         assert!(text.contains(line), "{text}");
     }
@@ -144,7 +148,23 @@ fn costs_grow_as_they_should() {
     assert!(!text.contains("negatives") && !text.contains("phrases"), "{text}");
     let mvp = Recipe::open("base-mvp").unwrap();
     let text = described(&plan(&mvp), &mvp);
-    assert!(text.contains("phrases                            73599 rows at most"), "{text}");
+    let phrases = "phrases                            73599 at most, about 55029 with a row";
+    assert!(text.contains(phrases), "{text}");
+}
+
+/// Before the data are read, which say how many classes there are.
+#[test]
+fn a_task_is_counted_with_its_head_and_its_pictures() {
+    let quick = Recipe::open("quick-scenes").unwrap();
+    let fine_tuned =
+        |name: &str| plan(&fine_tune_of(name, &quick, Path::new("runs/quick-scenes")).unwrap());
+    let heads = |plan: &Plan| parameters(plan, "heads");
+    // The head's hidden layer is as wide as what goes in, and gives one number for each of so many answers.
+    let (vqa, alone) = (fine_tuned("scenes-vqa"), plan(&quick));
+    assert!(heads(&vqa) > heads(&alone) + 200.0 * 128.0, "{vqa:?}");
+    let nlvr2 = fine_tuned("scenes-nlvr2");
+    let passes: Vec<Pass> = nlvr2.passes.iter().map(|(pass, _)| *pass).collect();
+    assert!(passes.contains(&Pass::OtherImage) && passes.contains(&Pass::FusedOther));
 }
 
 /// Six blocks over 1 + 196 patches and the tags beside them; of a masked picture, the visible quarter where

@@ -4,6 +4,8 @@ use std::path::{Component, Path};
 
 use anyhow::{Context, Result, ensure};
 use weft_data::augment::Augment;
+use weft_objectives::itm::ItmConfig;
+use weft_objectives::negatives::Hardness;
 use weft_objectives::{Objectives, Task};
 use weft_vision::MaskMode;
 
@@ -51,13 +53,42 @@ impl Recipe {
     }
 
     fn validate_negatives(&self) -> Result<()> {
-        let Objectives { itc, filip, itm, .. } = &self.objectives;
-        let contrasts = itc.is_some() || filip.is_some() || itm.is_some();
+        let Objectives { itc, filip, itm, wpg, .. } = &self.objectives;
+        let contrasts = itc.is_some() || filip.is_some() || itm.is_some() || wpg.is_some();
         ensure!(
             self.train.per_picture == 1 || !contrasts,
-            "train.per_picture must be 1 for ITC, FILIP and ITM: a picture is no negative of its own \
-             captions"
+            "train.per_picture must be 1 for ITC, FILIP, ITM and WPG: a picture is no negative of its \
+             own captions"
         );
+        if let Some(ItmConfig { per_pair, .. }) = itm {
+            ensure!(
+                (1..=2).contains(per_pair),
+                "objectives.itm.per_pair is {per_pair}; expected 2, a wrong picture and a wrong \
+                 caption of each pair, or 1 of the two"
+            );
+        }
+        ensure!(
+            wpg.as_ref().is_none_or(|wpg| wpg.nearest > 0),
+            "objectives.wpg.nearest must be at least 1"
+        );
+        self.validate_similarity()
+    }
+
+    /// Wrong pairs that are chosen by similarity need embeddings that have learnt to be compared.
+    fn validate_similarity(&self) -> Result<()> {
+        let mut compared = self.start.checkpoint.is_some();
+        for stage in self.stages()? {
+            let Objectives { itc, itm, .. } = &stage.objectives;
+            compared |= itc.is_some();
+            let Some(itm) = itm else { continue };
+            ensure!(
+                compared || itm.negatives == Hardness::Random,
+                "objectives.itm.negatives = \"{}\" chooses wrong pairs by what ITC learns; expected \
+                 objectives.itc, in the stage{} of ITM or an earlier one, or negatives = \"random\"",
+                itm.negatives,
+                if stage.name.is_empty() { String::new() } else { format!(" {:?}", stage.name) }
+            );
+        }
         Ok(())
     }
 
@@ -67,17 +98,27 @@ impl Recipe {
             !objectives.need_masked_words() || self.mask.text_ratio > 0.0,
             "mask.text_ratio must be above 0 for MLM and MRM"
         );
-        ensure!(
-            (objectives.mrm.is_none() && objectives.mim.is_none()) || self.mask.image_ratio > 0.0,
-            "mask.image_ratio must be above 0 for MRM and MIM"
-        );
+        let Objectives { mrm, mim, .. } = objectives;
+        if mrm.is_some() || mim.is_some() {
+            self.validate_masked_patches()?;
+        }
         ensure!(
             self.codebook().is_none_or(|(codes, _)| codes > 1),
             "objectives.mim.codes must be at least 2"
         );
+        Ok(())
+    }
+
+    /// Some patch is hidden, and where hidden ones are dropped some is left.
+    fn validate_masked_patches(&self) -> Result<()> {
+        let patches = self.model.vision.grid().patches();
+        let masked = self.mask.masked_patches(patches);
+        let most = patches - usize::from(self.model.vision.mask_mode == MaskMode::Drop);
         ensure!(
-            self.model.vision.mask_mode != MaskMode::Drop || self.mask.image_ratio < 1.0,
-            "mask.image_ratio must be below 1 where masked patches are dropped"
+            (1..=most).contains(&masked),
+            "mask.image_ratio is {}, which hides {masked} of {patches} patches; expected 1 to {most} \
+             for MRM and MIM",
+            self.mask.image_ratio
         );
         Ok(())
     }
@@ -206,5 +247,60 @@ impl OptimizerConfig {
         );
         ensure!(self.epsilon > 0.0, "optimizer.epsilon must be above 0");
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(name: &str, settings: &[&str], expected: &str) {
+        let settings: Vec<String> = settings.iter().map(|setting| setting.to_string()).collect();
+        let error = Recipe::open(name).unwrap().with(&settings).unwrap_err();
+        let message = format!("{error:#}");
+        assert!(message.contains(expected), "{settings:?}: {message}");
+    }
+
+    #[test]
+    fn numbers_without_a_meaning_are_refused() {
+        for per_pair in [0, 3] {
+            let setting = format!("objectives.itm.per_pair={per_pair}");
+            refused("quick-mvp", &[&setting], "objectives.itm.per_pair is");
+        }
+        refused("quick-mvp", &["objectives.wpg.nearest=0"], "objectives.wpg.nearest");
+        refused("quick-unimo3", &["model.text.causal=true"], "causal");
+        let direction = "model.fusion.connection={kind=\"none\", direction=\"text\"}";
+        refused("quick-unimo3", &[direction], "direction");
+    }
+
+    #[test]
+    fn a_mask_hides_a_patch_and_leaves_one_where_hidden_ones_are_dropped() {
+        // Of 16 patches.
+        let drop = "model.vision.mask_mode=\"drop\"";
+        for (ratio, mode) in [("0.03", drop), ("0.97", drop), ("0.0", drop)] {
+            let ratio = format!("mask.image_ratio={ratio}");
+            refused("quick", &[&ratio, mode], "of 16 patches");
+        }
+        let settings = ["mask.image_ratio=0.97", "model.vision.mask_mode=\"token\""];
+        Recipe::open("quick").unwrap().with(&settings.map(String::from)).unwrap();
+    }
+
+    #[test]
+    fn wrong_pairs_by_similarity_need_a_contrast_before() {
+        refused("quick", &["objectives={itm={}, mlm={}}"], "objectives.itc");
+        let objectives = "objectives={itc={}, itm={}, mlm={}}";
+        let stages = |first: &str, second: &str| {
+            format!(
+                "stage=[{{name=\"first\", steps=1, objectives=[{first}]}}, \
+                 {{name=\"second\", steps=1, objectives=[{second}]}}]"
+            )
+        };
+        let late = stages("\"itm\", \"mlm\"", "\"itc\"");
+        refused("quick", &["train.steps=2", objectives, &late], "stage \"first\" of ITM");
+        let early = stages("\"itc\"", "\"itm\", \"mlm\"");
+        let settings = ["train.steps=2", objectives, &early].map(String::from);
+        Recipe::open("quick").unwrap().with(&settings).unwrap();
+        let random = ["objectives={itm={negatives=\"random\"}, mlm={}}"].map(String::from);
+        Recipe::open("quick").unwrap().with(&random).unwrap();
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn tokenizer(recipe: &Recipe, records: &[Record]) -> Result<Tokenizer
             None => tokenizer,
         });
     }
-    let tokenizer = match recipe.tokenizer_path() {
+    let tokenizer = match recipe.tokenizer_path()? {
         Some(path) => Tokenizer::load(&path)?,
         None => {
             let captions = records.iter().flat_map(|record| record.captions.clone());

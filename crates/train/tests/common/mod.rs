@@ -10,9 +10,11 @@ use base64::engine::general_purpose::STANDARD;
 use weft_data::batch::Batch;
 use weft_data::dataset::{self, SourceConfig};
 use weft_data::loader::{Loader, LoaderConfig};
+use weft_data::pipeline::Pipeline;
 use weft_data::record::Record;
 use weft_data::regions;
 use weft_data::row_table::RowTable;
+use weft_data::tags;
 use weft_data::tokenizer::Tokenizer;
 use weft_train::Recipe;
 
@@ -49,13 +51,14 @@ pub fn tokenizer(recipe: &Recipe, records: &[Record]) -> Arc<Tokenizer> {
     Arc::new(Tokenizer::train(captions, recipe.tokenizer.vocab_size).unwrap())
 }
 
-/// Endless batches of the records, as evaluation sees them.
+/// Endless batches of the records: pictures as evaluation sees them, tags as training does.
 pub fn batches(
     recipe: &Recipe,
     tokenizer: &Arc<Tokenizer>,
     records: &[Record],
 ) -> impl Iterator<Item = Batch> {
-    let pipeline = Arc::new(recipe.pipeline(tokenizer.clone()));
+    let pipeline = Pipeline { tags: recipe.shown_tags(), ..recipe.pipeline(tokenizer.clone()) };
+    let pipeline = Arc::new(pipeline);
     let config = LoaderConfig {
         batch_size: recipe.train.batch_size,
         per_picture: 1,
@@ -66,6 +69,16 @@ pub fn batches(
     };
     let loader = Loader::new(Arc::new(records.to_vec()), pipeline, config, 0).unwrap();
     loader.map(|batch| batch.unwrap())
+}
+
+/// The same records with two tags each, in a table in `folder`.
+pub fn with_tags(mut records: Vec<Record>, folder: &Path) -> Vec<Record> {
+    let path = folder.join("tags.tsv");
+    let rows = records.iter().map(|record| format!("{}\tthing, {}\n", record.key, record.key));
+    std::fs::write(&path, rows.collect::<String>()).unwrap();
+    tags::attach(&mut RowTable::open(&path).unwrap(), &mut records).unwrap();
+    assert!(records.iter().all(|record| tags::of(record).count() == 2));
+    records
 }
 
 /// The same records with a detector's regions, one, two or three of `features` numbers each, in a table in
