@@ -279,6 +279,14 @@ fn a_grid_compares_its_variants_and_goes_on_where_it_stopped() {
     for part in ["layer 1, text stream", "layer 1, image stream", "in-layer", "image encoder 1"] {
         assert!(gates.contains(part), "{gates}");
     }
+    // What goes around the in-layer share is shared out among the levels, word by word.
+    let words = gates.lines().skip_while(|line| !line.contains("highest in-layer share")).skip(1);
+    let words: Vec<Vec<f64>> = words
+        .take_while(|line| !line.contains("lowest"))
+        .map(|line| line.split_whitespace().skip(1).map(|number| number.parse().unwrap()).collect())
+        .collect();
+    assert!(!words.is_empty(), "{gates}");
+    assert!(words.iter().all(|shares| (shares.iter().sum::<f64>() - 1.0).abs() < 0.01), "{gates}");
     // What is there is not run again: weights that could not be read are not looked at.
     std::fs::write(run.join("checkpoints/00000002/model.safetensors"), "nothing").unwrap();
     // What the start said the first time stands before the table.

@@ -82,7 +82,8 @@ impl CrossLayerGate {
             Granularity::Scalar => mean_token(both, own_visible),
             Granularity::Token | Granularity::Channel => both,
         }));
-        let reading = Reading { weights: readable(&weights), kept: Some(gate.clone().mean_dim(2)) };
+        let kept = Some(gate.clone().mean_dim(2));
+        let reading = Reading { kept, ..Reading::of_levels(readable(&weights)) };
         (in_layer * gate.clone() + cross_layer * (1.0 - gate), reading)
     }
 

@@ -47,7 +47,7 @@ impl LevelConcat {
         let each = keys / levels;
         let weights = weights.mean_dim(1).reshape([batch, tokens, keys]);
         let of_level = |level: usize| weights.clone().narrow(2, level * each, each).sum_dim(2);
-        Reading { weights: Tensor::cat((0..levels).map(of_level).collect(), 2), kept: None }
+        Reading::of_levels(Tensor::cat((0..levels).map(of_level).collect(), 2))
     }
 
     fn keys(&self, memory: &Memory, levels: &[Tensor<3>]) -> (Tensor<3>, Option<AttentionMask>) {

@@ -60,8 +60,9 @@ impl LevelSum {
         // Of weights for each token of the other stream, people read the mean.
         let weights = readable(&weights);
         let [_, tokens, _] = weights.dims();
-        let others = others.filter(|_| tokens > 1);
-        (output, Reading { weights: mean_token(weights, others), kept: None })
+        let of_others = (tokens > 1).then(|| weights.clone());
+        let mean = mean_token(weights, others.filter(|_| tokens > 1));
+        (output, Reading { of_others, ..Reading::of_levels(mean) })
     }
 
     fn seen(&self, asked: &Tensor<3>, level: &Tensor<3>, others: Option<&Tensor<3>>) -> Tensor<3> {

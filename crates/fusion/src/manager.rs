@@ -107,7 +107,7 @@ impl Manager {
             }
             _ => mixed,
         };
-        (output, Reading { weights: readable(&weights), kept: None })
+        (output, Reading::of_levels(readable(&weights)))
     }
 
     /// `[batch or 1, tokens or 1, levels * channels]`

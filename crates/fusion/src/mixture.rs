@@ -15,6 +15,16 @@ pub struct Reading {
     /// What the layer before kept against the levels, `[batch, tokens or 1, 1]`, where the connection
     /// weighs the two.
     pub kept: Option<Tensor<3>>,
+    /// The weights before they were averaged, `[batch, the other stream's tokens, levels]`, where each token of the
+    /// other stream has its own.
+    pub of_others: Option<Tensor<3>>,
+}
+
+impl Reading {
+    /// Of a connection that weighs levels alone.
+    pub fn of_levels(weights: Tensor<3>) -> Self {
+        Self { weights, kept: None, of_others: None }
+    }
 }
 
 /// A norm for each of `levels`.

@@ -178,6 +178,15 @@ fn sum_is_its_equation() {
             };
             let read: Rows = vec![(0..LEVELS).map(read).collect()];
             assert_close(&rows(&reading.weights, at), &read, "weights");
+            let Some(each) = &reading.of_others else {
+                assert!(
+                    matches!(granularity, Granularity::Scalar),
+                    "tokens have gates of their own"
+                );
+                continue;
+            };
+            let of_key = |key: usize| (0..LEVELS).map(|j| average(&gate(j, key))).collect();
+            assert_close(&rows(each, at), &(0..KEYS).map(of_key).collect::<Rows>(), "each");
         }
     }
 }

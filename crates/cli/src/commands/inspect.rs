@@ -68,7 +68,7 @@ fn shown(gates: &Gates, words: usize) -> String {
 }
 
 /// The words for which the layer stays most in itself, or reaches highest, and those for which it does
-/// least.
+/// least, each with how much of every level is used for it.
 fn shown_words(gates: &Gates, words: usize) -> String {
     let mut sorted: Vec<&WordGates> = gates.words.iter().collect();
     if sorted.is_empty() {
@@ -76,13 +76,22 @@ fn shown_words(gates: &Gates, words: usize) -> String {
     }
     sorted.sort_by(|a, b| height(b).total_cmp(&height(a)).then(a.word.cmp(&b.word)));
     let what = if gates.in_layer.is_some() { "in-layer share" } else { "mean level" };
-    let list = |words: &[&WordGates]| -> String {
-        let words = words.iter().map(|word| format!("{} {:.3}", word.word, height(word)));
-        words.collect::<Vec<_>>().join(", ")
-    };
+    let names: Vec<&str> = gates.levels.iter().map(|(name, _)| name.as_str()).collect();
+    let list = |words: &[&WordGates]| -> String { words.iter().map(|word| line(word)).collect() };
     let few = words.min(sorted.len());
     let lowest: Vec<&WordGates> = sorted.iter().rev().take(few).copied().collect();
-    format!("  highest {what}: {}\n  lowest {what}: {}\n", list(&sorted[..few]), list(&lowest))
+    format!(
+        "  words with the highest {what}, and what is used of {}:\n{}  with the lowest:\n{}",
+        names.join(", "),
+        list(&sorted[..few]),
+        list(&lowest)
+    )
+}
+
+/// A word, its height, and each of its levels.
+fn line(word: &WordGates) -> String {
+    let levels: String = word.levels.iter().map(|level| format!("  {level:.3}")).collect();
+    format!("    {:<16} {:>6.3} {levels}\n", word.word, height(word))
 }
 
 /// The in-layer share, or where between the lowest level (0) and the highest (levels - 1) the weights

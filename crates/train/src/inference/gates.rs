@@ -23,7 +23,8 @@ pub struct Gates {
     pub levels: Vec<(String, f64)>,
     /// How much of what is added comes from in-layer interaction, where the connection weighs it.
     pub in_layer: Option<f64>,
-    /// The same for each word that was seen often enough; only where words have weights of their own.
+    /// The same for each word that was seen often enough; only where words have weights of their own. Of the image
+    /// stream: how much of each level of a word it lets in.
     pub words: Vec<WordGates>,
 }
 
@@ -32,6 +33,7 @@ pub struct Gates {
 pub struct WordGates {
     pub word: String,
     pub count: usize,
+    /// How much each level is used for the word: where in-layer interaction is weighed, of what it leaves.
     pub levels: Vec<f64>,
     pub in_layer: Option<f64>,
 }
@@ -119,8 +121,16 @@ impl Inference {
         );
         let words = captions.iter().map(|text| self.words(text)).collect::<Result<Vec<_>>>()?;
         for (layer, [text, image]) in readings.into_iter().zip(sums) {
-            add(text, layer.text, Some(&words));
-            add(image, layer.image, None);
+            if let Some(reading) = layer.text {
+                text.add(&Chosen::of(reading), Some(&words));
+            }
+            if let Some(mut reading) = layer.image {
+                let of_words = reading.of_others.take();
+                image.add(&Chosen::of(reading), None);
+                if let Some(weights) = of_words {
+                    image.add_words(&Chosen::of(Reading::of_levels(weights)), &words);
+                }
+            }
         }
         Ok(())
     }
@@ -187,35 +197,157 @@ fn summary(
     }
 }
 
-/// Adds what was chosen for each example, or for each of its words.
-fn add(sums: &mut LayerSums, reading: Option<Reading>, words: Option<&[Vec<Option<String>>]>) {
-    let Some(Reading { weights, kept }) = reading else {
-        return;
-    };
-    sums.weighs_in_layer = kept.is_some();
-    let [batch, tokens, levels] = weights.dims();
-    let kept_tokens = kept.as_ref().map_or(1, |kept| kept.dims()[1]);
-    let (weights, kept) = (host(weights), kept.map(host));
-    let each = tokens.max(kept_tokens);
-    for row in 0..batch {
-        for token in 0..each {
-            let word = words.map(|words| words[row].get(token).cloned().flatten());
-            // Padding and special tokens are no words.
-            if each > 1 && word == Some(None) {
-                continue;
+/// What was chosen, row by row.
+struct Chosen {
+    /// `[batch, tokens, levels]`
+    weights: Vec<f32>,
+    shape: [usize; 3],
+    /// `[batch, tokens]`
+    kept: Option<Vec<f32>>,
+    kept_tokens: usize,
+}
+
+impl Chosen {
+    fn of(Reading { weights, kept, .. }: Reading) -> Self {
+        Self {
+            shape: weights.dims(),
+            kept_tokens: kept.as_ref().map_or(1, |kept| kept.dims()[1]),
+            weights: host(weights),
+            kept: kept.map(host),
+        }
+    }
+
+    /// Tokens with a choice of their own; 1 where one choice is made for all.
+    fn tokens(&self) -> usize {
+        self.shape[1].max(self.kept_tokens)
+    }
+
+    /// The weights of the levels, and the in-layer share, at a token. Static weights are the same for every row.
+    fn at(&self, row: usize, token: usize) -> (&[f32], Option<f32>) {
+        let [batch, tokens, levels] = self.shape;
+        let at = row.min(batch - 1) * tokens + token.min(tokens - 1);
+        let in_layer =
+            |kept: &Vec<f32>| kept[row * self.kept_tokens + token.min(self.kept_tokens - 1)];
+        (&self.weights[at * levels..][..levels], self.kept.as_ref().map(in_layer))
+    }
+}
+
+impl LayerSums {
+    /// Adds what was chosen for each example, or for each of its tokens: of the text stream, whose `words` are given,
+    /// for each that is a word.
+    fn add(&mut self, chosen: &Chosen, words: Option<&[Vec<Option<String>>]>) {
+        self.weighs_in_layer = chosen.kept.is_some();
+        if let Some(words) = words.filter(|_| chosen.tokens() > 1) {
+            for (row, token, _) in placed(words) {
+                let (levels, in_layer) = chosen.at(row, token);
+                self.all.add(levels, in_layer);
             }
-            let at = row * tokens + token.min(tokens - 1);
-            let chosen = &weights[at * levels..][..levels];
-            let in_layer =
-                kept.as_ref().map(|kept| kept[row * kept_tokens + token.min(kept_tokens - 1)]);
-            sums.all.add(chosen, in_layer);
-            if let (true, Some(Some(word))) = (each > 1, word) {
-                sums.words.entry(word).or_default().add(chosen, in_layer);
+            return self.add_words(chosen, words);
+        }
+        for row in 0..chosen.shape[0] {
+            for token in 0..chosen.tokens() {
+                let (levels, in_layer) = chosen.at(row, token);
+                self.all.add(levels, in_layer);
             }
+        }
+    }
+
+    /// Adds to each word what was chosen for it.
+    fn add_words(&mut self, chosen: &Chosen, words: &[Vec<Option<String>>]) {
+        for (row, token, word) in placed(words) {
+            let (levels, in_layer) = chosen.at(row, token);
+            let left = 1.0 - in_layer.unwrap_or(0.0);
+            let levels: Vec<f32> = levels.iter().map(|level| left * level).collect();
+            self.words.entry(word.clone()).or_default().add(&levels, in_layer);
         }
     }
 }
 
+/// Row and place of each word; padding and special tokens are none.
+fn placed(words: &[Vec<Option<String>>]) -> impl Iterator<Item = (usize, usize, &String)> {
+    words.iter().enumerate().flat_map(|(row, words)| {
+        let of_row = words.iter().enumerate();
+        of_row.filter_map(move |(token, word)| word.as_ref().map(|word| (row, token, word)))
+    })
+}
+
 fn host(x: Tensor<3>) -> Vec<f32> {
     x.into_data().iter::<f32>().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, TensorData};
+
+    use super::*;
+
+    fn tensor(numbers: &[f32], shape: [usize; 3]) -> Tensor<3> {
+        Tensor::from_data(TensorData::new(numbers.to_vec(), shape), &Device::flex())
+    }
+
+    /// Two captions: special tokens around "a dog", and around "dog" with padding.
+    fn words() -> Vec<Vec<Option<String>>> {
+        let word = |text: &str| Some(text.to_string());
+        vec![vec![None, word("a"), word("dog"), None], vec![None, word("dog"), None]]
+    }
+
+    fn close(found: &[f64], expected: &[f64]) {
+        assert_eq!(found.len(), expected.len());
+        for (found, expected) in found.iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+        }
+    }
+
+    fn named(sums: &LayerSums, stream: &'static str, often: usize) -> Gates {
+        let names = vec!["low".to_string(), "high".to_string()];
+        summary(0, stream, names, sums, often)
+    }
+
+    #[test]
+    fn a_words_levels_are_of_what_the_layer_leaves() {
+        let mut sums = LayerSums::default();
+        // One mixture for each caption, and a gate for each token.
+        let weights = tensor(&[0.25, 0.75, 0.5, 0.5], [2, 1, 2]);
+        let kept = tensor(&[9.0, 0.8, 0.6, 9.0, 9.0, 0.2, 9.0, 9.0], [2, 4, 1]);
+        let reading = Reading { kept: Some(kept), ..Reading::of_levels(weights) };
+        sums.add(&Chosen::of(reading), Some(&words()));
+        let gates = named(&sums, "text", 1);
+        close(&[gates.in_layer.unwrap()], &[(0.8 + 0.6 + 0.2) / 3.0]);
+        let levels: Vec<f64> = gates.levels.iter().map(|(_, level)| *level).collect();
+        close(&levels, &[1.0 / 3.0, 2.0 / 3.0]);
+        assert_eq!(gates.words.iter().map(|word| &word.word[..]).collect::<Vec<_>>(), ["a", "dog"]);
+        close(&gates.words[0].levels, &[0.2 * 0.25, 0.2 * 0.75]);
+        let dog = [(0.4 * 0.25 + 0.8 * 0.5) / 2.0, (0.4 * 0.75 + 0.8 * 0.5) / 2.0];
+        close(&gates.words[1].levels, &dog);
+        close(&[gates.words[1].in_layer.unwrap()], &[0.4]);
+        assert_eq!(gates.words[1].count, 2);
+        let often = named(&sums, "text", 2);
+        assert_eq!(often.words.len(), 1, "\"a\" stands in one caption");
+    }
+
+    #[test]
+    fn one_choice_for_a_caption_is_none_for_its_words() {
+        let mut sums = LayerSums::default();
+        // Static weights have one row for all captions.
+        let reading = || Reading::of_levels(tensor(&[0.1, 0.9], [1, 1, 2]));
+        sums.add(&Chosen::of(reading()), Some(&words()));
+        let gates = named(&sums, "text", 1);
+        assert!(gates.words.is_empty() && gates.in_layer.is_none());
+        close(&[gates.levels[1].1], &[0.9]);
+    }
+
+    #[test]
+    fn words_that_the_image_stream_lets_in_are_told() {
+        let mut sums = LayerSums::default();
+        let reading = Reading::of_levels(tensor(&[0.3, 0.4, 0.5, 0.6], [2, 1, 2]));
+        sums.add(&Chosen::of(reading), None);
+        let each: Vec<f32> = (0..16).map(|i| i as f32 / 16.0).collect();
+        let each = Reading::of_levels(tensor(&each, [2, 4, 2]));
+        sums.add_words(&Chosen::of(each), &words());
+        let gates = named(&sums, "image", 1);
+        close(&[gates.levels[0].1, gates.levels[1].1], &[0.4, 0.5]);
+        // "a" is the second token of the first caption; "dog" its third, and the second of the other one.
+        close(&gates.words[0].levels, &[2.0 / 16.0, 3.0 / 16.0]);
+        close(&gates.words[1].levels, &[(4.0 + 10.0) / 32.0, (5.0 + 11.0) / 32.0]);
+    }
 }
