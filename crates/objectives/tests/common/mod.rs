@@ -4,7 +4,7 @@ pub mod plain;
 
 use burn::module::Param;
 use burn::tensor::{Bool, Device, Tensor, TensorData};
-use weft_fusion::{ConnectionConfig, FusionConfig, FusionKind};
+use weft_fusion::{ClassToken, ConnectionConfig, FusionConfig, FusionKind};
 use weft_model::{Backbone, ConceptsConfig, Model, ModelConfig, TaskHeadConfig, momentum};
 use weft_nn::{AttentionMask, LayerNorm, NormPosition, TransformerConfig};
 use weft_objectives::batch::HostPairs;
@@ -80,6 +80,14 @@ pub fn co_attention_models(connection: ConnectionConfig, device: &Device) -> (Mo
         connection: Some(connection),
         ..FusionConfig::joint(TransformerConfig::new(12, 2, 2, NormPosition::Post))
     };
+    models_of(&config, device)
+}
+
+/// As [`models`], with the fused class of MVPTR's release.
+#[allow(dead_code)]
+pub fn text_class_models(device: &Device) -> (Model, Backbone) {
+    let mut config = config(MaskMode::Token);
+    config.fusion.class_token = ClassToken::Text;
     models_of(&config, device)
 }
 
