@@ -81,19 +81,16 @@ impl Objective for Filip {
 
     fn compute(&self, views: &mut Views) -> Loss {
         let (image, text) = (views.image(ImageView::Clean), views.text(TextView::Clean));
-        let (model, batch) = (views.model(), views.batch());
+        let batch = views.batch();
         let ([_, special_and_patches, _], [pairs, tokens, _]) = (image.dims(), text.dims());
         let patches = batch.image_mask.patches();
         let image = image.narrow(1, special_and_patches - patches, patches);
         let visible = batch.padding.bias().equal_elem(0.0).float().reshape([pairs, tokens]);
 
-        let backbone = &model.backbone;
-        let (by_patches, by_words) = token_similarities(
-            unit_rows(&backbone.image_projection, image),
-            unit_rows(&backbone.text_projection, text),
-            visible,
-        );
-        let temperature = model.temperature.val().unsqueeze_dim::<2>(0);
+        let [of_image, of_text] = views.projections();
+        let (by_patches, by_words) =
+            token_similarities(unit_rows(of_image, image), unit_rows(of_text, text), visible);
+        let temperature = views.temperature().unsqueeze_dim::<2>(0);
         let (by_patches, by_words) = (by_patches / temperature.clone(), by_words / temperature);
         let sum = by_patches.clone().inner() + by_words.clone().inner();
         Loss {

@@ -43,7 +43,7 @@ impl Objective for Itc {
     fn compute(&self, views: &mut Views) -> Loss {
         let similarity = views.similarity();
         let Embeddings { image, text } = views.embeddings();
-        let temperature = views.model().temperature.val();
+        let temperature = views.temperature();
         Loss {
             name: self.name(),
             figures: vec![

@@ -61,9 +61,9 @@ impl Objective for Itm {
         if !views.batch().captions_differ() {
             return Loss { name: self.name(), value: views.nothing(), figures: Vec::new() };
         }
-        let model = views.model();
-        let positives = model.match_logits(views.fused_class());
-        let negatives = model.match_logits(views.negatives(self.0.negatives, self.0.per_pair));
+        let head = &views.heads().itm;
+        let positives = head.forward(views.fused_class());
+        let negatives = head.forward(views.negatives(self.0.negatives, self.0.per_pair));
         let (inner_positives, inner_negatives) =
             (positives.clone().inner(), negatives.clone().inner());
         let truth = labels(&inner_positives, &inner_negatives);

@@ -72,18 +72,18 @@ impl Objective for Mcr {
     }
 
     fn compute(&self, views: &mut Views) -> Loss {
-        let (model, batch) = (views.model(), views.batch());
+        let (heads, batch) = (views.heads(), views.batch());
         let (mut losses, mut figures) = (Vec::new(), Vec::new());
         let (hidden, recover) = (&batch.phrases.hidden, self.0.recover);
         let wanted = recover.phrases() && hidden.any();
-        if let Some(head) = model.heads.phrases.as_ref().filter(|_| wanted) {
+        if let Some(head) = heads.phrases.as_ref().filter(|_| wanted) {
             let states = rows(views.text(TextView::Masked), hidden.rows.clone());
             let Recovered { loss, accuracy } = recovered(head, states, hidden.were.clone(), views);
             losses.push(loss);
             figures.push(("mcr_phrase_accuracy", accuracy));
         }
         let tags = batch.tags.as_ref().filter(|_| recover.tags()).map(|tags| &tags.hidden);
-        if let (Some(head), Some(hidden)) = (&model.heads.tags, tags.filter(|tags| tags.any())) {
+        if let (Some(head), Some(hidden)) = (&heads.tags, tags.filter(|tags| tags.any())) {
             let states = rows(views.tags(), hidden.rows.clone());
             let Recovered { loss, accuracy } = recovered(head, states, hidden.were.clone(), views);
             losses.push(loss);
@@ -107,8 +107,8 @@ fn recovered(
     concepts: Tensor<1, Int>,
     views: &Views,
 ) -> Recovered {
-    let table = views.model().backbone.text.embeddings.word.weight.val();
-    let LinearCrossEntropy { loss, best } = head.loss(states, table, concepts.clone());
+    let LinearCrossEntropy { loss, best } =
+        head.loss(states, views.word_embeddings(), concepts.clone());
     let accuracy = best.inner().equal(concepts).float().mean();
     Recovered { loss, accuracy }
 }

@@ -117,16 +117,14 @@ impl Mim {
     /// The pixels of the clean picture.
     fn pixels(&self, views: &Views) -> Tensor<2> {
         let batch = views.batch();
-        let cutter = &views.model().backbone.vision.patch_embedding;
-        let patches = batch.for_pairs(cutter.patches(batch.images.clone()));
-        let hidden = rows(patches, batch.masked_patches.clone());
+        let hidden = rows(views.patch_pixels(), batch.masked_patches.clone());
         scaled(hidden, self.0.standardize_target)
     }
 }
 
 /// What the head makes of the masked patches, `[masked patches, output]`.
 fn prediction(views: &mut Views) -> Tensor<2> {
-    let heads = &views.model().heads;
+    let heads = views.heads();
     let image = heads.mim_patches(views.fused_patches());
     heads.mim_prediction(rows(image, views.batch().masked_patches.clone()))
 }

@@ -42,14 +42,12 @@ impl Objective for Mlm {
     }
 
     fn compute(&self, views: &mut Views) -> Loss {
-        let (model, batch) = (views.model(), views.batch());
+        let (head, batch) = (&views.heads().mlm, views.batch());
         let text = views.fused_words();
         let masked = rows(text, batch.masked_rows.clone());
-        let words_alone = model.heads.mlm.vocab_size();
-        let embeddings = first_rows(model.backbone.text.embeddings.word.weight.val(), words_alone);
+        let embeddings = first_rows(views.word_embeddings(), head.vocab_size());
         let words = batch.masked_words.clone();
-        let LinearCrossEntropy { loss, best } =
-            model.heads.mlm.loss(masked, embeddings, words.clone());
+        let LinearCrossEntropy { loss, best } = head.loss(masked, embeddings, words.clone());
         let accuracy = best.inner().equal(words).float().mean();
         Loss { name: self.name(), value: loss, figures: vec![("mlm_accuracy", accuracy)] }
     }

@@ -54,10 +54,10 @@ impl Objective for Mrm {
     }
 
     fn compute(&self, views: &mut Views) -> Loss {
-        let (model, batch) = (views.model(), views.batch());
+        let batch = views.batch();
         let patches = batch.masked_patches.clone();
         let tokens = batch.masked_rows.clone();
-        let projector = &model.heads.mrm;
+        let projector = &views.heads().mrm;
 
         let target = views.momentum_fused();
         let standardized = self.0.standardize_target;

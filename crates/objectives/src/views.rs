@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use burn::tensor::{Device, Tensor};
 use weft_fusion::{Fused, Levels, Part};
-use weft_model::{Backbone, Model};
+use weft_model::{Backbone, Heads, Model};
 use weft_nn::index::indices;
-use weft_nn::{AttentionMask, first_token};
+use weft_nn::{AttentionMask, Linear, first_token};
 
 use crate::batch::PairBatch;
 use crate::code_lookup::CodeLookup;
@@ -137,8 +137,32 @@ impl<'a> Views<'a> {
         }
     }
 
-    pub fn model(&self) -> &'a Model {
-        self.model
+    /// What objectives make of representations. Encoders are not to be had from here: their passes are made by
+    /// the methods below, once, and told by [`passes`](Self::passes).
+    pub fn heads(&self) -> &'a Heads {
+        &self.model.heads
+    }
+
+    /// What similarities are divided by, `[1]`.
+    pub fn temperature(&self) -> Tensor<1> {
+        self.model.temperature.val()
+    }
+
+    /// The embeddings of words, and behind them those of phrases, `[rows, width]`.
+    pub fn word_embeddings(&self) -> Tensor<2> {
+        self.model.backbone.text.embeddings.word.weight.val()
+    }
+
+    /// What brings tokens of pictures, and of captions, to the shared space.
+    pub fn projections(&self) -> [&'a Linear; 2] {
+        let backbone = &self.model.backbone;
+        [&backbone.image_projection, &backbone.text_projection]
+    }
+
+    /// The pixels of each clean picture, patch by patch, `[batch, patches, numbers of a patch]`.
+    pub fn patch_pixels(&self) -> Tensor<3> {
+        let cutter = &self.model.backbone.vision.patch_embedding;
+        self.batch.for_pairs(cutter.patches(self.batch.images.clone()))
     }
 
     pub fn batch(&self) -> &'a PairBatch {
@@ -160,7 +184,7 @@ impl<'a> Views<'a> {
 
     /// A loss of 0 that still is on the tape, for an objective that finds nothing in a batch.
     pub fn nothing(&self) -> Tensor<1> {
-        self.model.temperature.val() * 0.0
+        self.temperature() * 0.0
     }
 
     /// The codes of patches.
