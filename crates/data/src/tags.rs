@@ -1,5 +1,7 @@
 //! Names of what is in a picture, as the data set or a detector gives them (MVP's tag concepts).
 
+use std::collections::HashSet;
+
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -16,7 +18,7 @@ pub const ANNOTATION: &str = "tags";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TagConfig {
-    /// Most tags of a picture; what is more is left out at the end.
+    /// Most tags of a picture, each counted once; what is more is left out at the end.
     pub most: usize,
     /// Probability with which a picture is shown without its tags in training. Our addition, for data whose
     /// tags are the truth: at test time nobody knows them.
@@ -120,8 +122,8 @@ fn name_in(item: &Value) -> Option<&str> {
 }
 
 impl TagConfig {
-    /// The tags of `record` that training shows, by their rows in the embedding table; those without a
-    /// row are left out.
+    /// The tags of `record` that training shows, by their rows in the embedding table, each once; those
+    /// without a row are left out.
     pub fn shown(
         &self,
         record: &Record,
@@ -136,7 +138,10 @@ impl TagConfig {
 
     /// The tags of `record`, as [`shown`](Self::shown) has them where it shows any.
     pub fn all(&self, record: &Record, row: impl Fn(&str) -> Option<u32>) -> Vec<u32> {
-        of(record).filter_map(|name| row(&name.to_lowercase())).take(self.most).collect()
+        // A tag that stands there twice would be the answer beside its own mask.
+        let mut shown = HashSet::new();
+        let rows = of(record).filter_map(|name| row(&name.to_lowercase()));
+        rows.filter(|row| shown.insert(*row)).take(self.most).collect()
     }
 }
 
@@ -196,6 +201,15 @@ mod tests {
         assert_eq!(tags, [Some(&"panda".to_string()), None, None]);
         assert_eq!(found, 2);
         assert!(bad.len() == 1 && bad[0].origin.ends_with("tags.tsv:2"), "{bad:?}");
+    }
+
+    #[test]
+    fn a_tag_is_shown_once_and_counted_once() {
+        let config = TagConfig { most: 2, drop: 0.0, at_test: true };
+        let tagged = record("panda, Panda, gnu, panda, ice cream, violin");
+        assert_eq!(config.all(&tagged, row), [0, 1]);
+        // Names that share a row are one tag.
+        assert_eq!(config.all(&tagged, |_| Some(7)), [7]);
     }
 
     #[test]
