@@ -11,7 +11,7 @@ use image::RgbImage;
 use image::codecs::jpeg::JpegEncoder;
 use weft_data::augment::{Augment, Operation};
 use weft_data::decode::decode;
-use weft_data::preprocess::Preprocess;
+use weft_data::preprocess::{Interpolation, Preprocess};
 use weft_data::random::addressed;
 use weft_data::scenes::split::Split;
 use weft_data::scenes::world::Scene;
@@ -51,7 +51,7 @@ fn pictures(criterion: &mut Criterion) {
         addressed(0, epoch, "picture", "augment")
     };
     group.bench_function("random crop", |bench| {
-        bench.iter(|| crop.apply(black_box(&picture), SIZE, &mut rng()));
+        bench.iter(|| crop.apply(black_box(&picture), SIZE, Interpolation::Bicubic, &mut rng()));
     });
     for operation in Operation::ALL {
         group.bench_function(format!("{operation:?}"), |bench| {
@@ -64,7 +64,8 @@ fn pictures(criterion: &mut Criterion) {
     group.bench_function("all", |bench| {
         bench.iter(|| {
             let picture = decode(black_box(&file), "").unwrap();
-            preprocess.normalise(&augment.apply(&picture, SIZE, &mut rng()))
+            let seen = augment.apply(&picture, SIZE, Interpolation::Bicubic, &mut rng());
+            preprocess.normalise(&seen)
         });
     });
 }

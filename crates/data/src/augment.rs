@@ -56,13 +56,19 @@ impl Default for Augment {
 }
 
 impl Augment {
-    /// A `size` x `size` variant of `picture`.
-    pub fn apply(&self, picture: &RgbImage, size: usize, rng: &mut ChaCha8Rng) -> RgbImage {
+    /// A `size` x `size` variant of `picture`, resized by `interpolation` as in evaluation.
+    pub fn apply(
+        &self,
+        picture: &RgbImage,
+        size: usize,
+        interpolation: Interpolation,
+        rng: &mut ChaCha8Rng,
+    ) -> RgbImage {
         let [mut columns, rows] =
             self.crop(picture.width(), picture.height(), rng).map(|span| Side::whole(span, size));
         // The flip costs nothing where the columns are made.
         columns.mirrored = rng.random::<f64>() < self.flip;
-        let mut picture = resample(picture, &columns, &rows, Interpolation::Bicubic);
+        let mut picture = resample(picture, &columns, &rows, interpolation);
         for _ in 0..self.rand_ops {
             let operation = Operation::ALL[rng.random_range(0..Operation::ALL.len())];
             if rng.random::<f64>() < OPERATION_PROBABILITY {

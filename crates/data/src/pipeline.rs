@@ -263,8 +263,9 @@ impl Pipeline {
             return Ok(Seen::Regions(regions::of(picture, &origin, shape)?));
         }
         let picture = read(record, picture, std::mem::take(memory))?;
+        let Preprocess { size, interpolation, .. } = self.preprocess;
         let seen = match &self.augment {
-            Some(augment) => augment.apply(&picture, self.preprocess.size, &mut random),
+            Some(augment) => augment.apply(&picture, size, interpolation, &mut random),
             None => self.preprocess.pixels(&picture),
         };
         *memory = picture.into_raw();

@@ -27,7 +27,7 @@ pub struct Preprocess {
     pub crop: bool,
     /// Where the middle begins when an odd number of pixels is cut off.
     pub rounding: Rounding,
-    /// How the picture is resized.
+    /// How the picture, or in training the part of it that augmentation keeps, is resized.
     pub interpolation: Interpolation,
     /// Subtracted per channel (red, green, blue), from values in 0..1.
     pub mean: [f32; 3],

@@ -246,17 +246,22 @@ const OFF: Augment = Augment {
 
 #[test]
 fn augmentation_that_is_off_is_a_plain_resize() {
-    let preprocess = Preprocess { size: 24, ..Preprocess::default() };
-    for picture in [gradient(24, 24), gradient(61, 33)] {
-        let augmented = OFF.apply(&picture, 24, &mut addressed(1, 0, "k", "augment"));
-        assert_eq!(preprocess.normalise(&augmented), preprocess.apply(&picture));
+    use Interpolation::{Bicubic, Bilinear, Lanczos, Nearest};
+    for interpolation in [Nearest, Bilinear, Bicubic, Lanczos] {
+        let preprocess = Preprocess { size: 24, interpolation, ..Preprocess::default() };
+        for picture in [gradient(24, 24), gradient(61, 33)] {
+            let mut rng = addressed(1, 0, "k", "augment");
+            let augmented = OFF.apply(&picture, 24, interpolation, &mut rng);
+            assert_eq!(preprocess.normalise(&augmented), preprocess.apply(&picture));
+        }
     }
 }
 
 #[test]
 fn a_flip_exchanges_left_and_right() {
     let flip = Augment { flip: 1.0, ..OFF };
-    let flipped = flip.apply(&gradient(24, 24), 24, &mut addressed(1, 0, "k", "augment"));
+    let mut rng = addressed(1, 0, "k", "augment");
+    let flipped = flip.apply(&gradient(24, 24), 24, Interpolation::Bicubic, &mut rng);
     assert_eq!(flipped, image::imageops::flip_horizontal(&gradient(24, 24)));
 }
 
@@ -264,7 +269,8 @@ fn a_flip_exchanges_left_and_right() {
 fn augmentation_is_a_function_of_its_address() {
     let augment = Augment::default();
     let draw = |key: &str, epoch| {
-        augment.apply(&gradient(50, 40), 32, &mut addressed(1, epoch, key, "augment"))
+        let mut rng = addressed(1, epoch, key, "augment");
+        augment.apply(&gradient(50, 40), 32, Interpolation::Bicubic, &mut rng)
     };
     assert_eq!(draw("a", 0), draw("a", 0));
     assert_ne!(draw("a", 0), draw("b", 0));
@@ -276,7 +282,8 @@ fn any_shape_of_picture_can_be_augmented() {
     for (width, height) in [(1, 1), (1, 500), (500, 1), (3, 2), (2, 90), (640, 480)] {
         for epoch in 0..20 {
             let mut rng = addressed(3, epoch, "k", "augment");
-            let picture = Augment::default().apply(&gradient(width, height), 17, &mut rng);
+            let whole = gradient(width, height);
+            let picture = Augment::default().apply(&whole, 17, Interpolation::Bicubic, &mut rng);
             assert_eq!(picture.dimensions(), (17, 17));
         }
     }
@@ -288,7 +295,8 @@ fn augmented_pixels_are_the_same_everywhere() {
     let mut sums: Vec<u64> = Vec::new();
     for epoch in 0..8 {
         let mut rng = addressed(7, epoch, "k", "augment");
-        let picture = Augment::default().apply(&gradient(50, 40), 16, &mut rng);
+        let whole = gradient(50, 40);
+        let picture = Augment::default().apply(&whole, 16, Interpolation::Bicubic, &mut rng);
         sums.push(
             picture.iter().enumerate().map(|(i, &v)| (i as u64 % 7 + 1) * u64::from(v)).sum(),
         );

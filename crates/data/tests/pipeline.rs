@@ -6,6 +6,7 @@ use common::{pipeline, record, records};
 use weft_data::augment::Augment;
 use weft_data::error::{BadRecord, Cause};
 use weft_data::pipeline::{Item, PadTo, Pipeline, Pixels};
+use weft_data::preprocess::Interpolation;
 use weft_data::record::{Picture, Record};
 
 /// An item and its picture.
@@ -135,6 +136,18 @@ fn a_bad_record_says_what_is_bad() {
         let mut silent = record(0);
         silent.captions = captions;
         assert_eq!(draw(&pipeline, &silent, &silent, 0).unwrap_err().cause, Cause::EmptyCaption);
+    }
+}
+
+#[test]
+fn training_resizes_as_evaluation_does() {
+    let off = Augment { crop_scale: [1.0, 1.0], flip: 0.0, rand_ops: 0, ..Augment::default() };
+    let record = record(2);
+    for interpolation in [Interpolation::Nearest, Interpolation::Bilinear, Interpolation::Bicubic] {
+        let mut pipeline = Pipeline { augment: Some(off.clone()), ..pipeline() };
+        pipeline.preprocess.interpolation = interpolation;
+        let (_, image) = draw(&pipeline, &record, &record, 0).unwrap();
+        assert_eq!(image, pipeline.picture(&record).unwrap(), "{interpolation:?}");
     }
 }
 
