@@ -1,9 +1,11 @@
 //! Tables of picture paths and captions: JSON lines, CSV and TSV.
 //!
-//! Rows with the same picture are one record with several captions. The key is the `key` column
-//! where there is one, else the picture's path as the table has it.
+//! Rows with the same picture are one record with several captions. Its key is that of its first row:
+//! the `key` column where there is one, else the picture's path as the table has it. A key is one
+//! picture's.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::Write;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -207,7 +209,10 @@ pub(crate) fn no_column(path: &Path, column: &str, columns: &[String]) -> DataEr
 struct Merger<'a> {
     path: &'a Path,
     root: PathBuf,
+    /// Places of records, by every key that a row of theirs has.
     by_key: HashMap<String, usize>,
+    by_image: HashMap<String, usize>,
+    /// The records' pictures, as the table has them.
     images: Vec<String>,
     gathered: Gathered,
 }
@@ -224,6 +229,7 @@ impl<'a> Merger<'a> {
             path,
             root: config.image_root(path),
             by_key: HashMap::new(),
+            by_image: HashMap::new(),
             images: vec![],
             gathered: Gathered { looked_for, ..Default::default() },
         }
@@ -243,14 +249,13 @@ impl<'a> Merger<'a> {
 
     fn merge(&mut self, line: u64, row: Row) -> Result<(), RowError> {
         let image = row.image.strip_prefix("./").unwrap_or(&row.image).to_string();
-        let key = row.key.unwrap_or_else(|| image.clone());
         if image.is_empty() {
             return Err((Cause::MalformedRecord, "expected the path of a picture".into()));
         }
-        let known = self.by_key.get(&key).copied();
-        if let Some(other) = known.map(|index| &self.images[index]).filter(|it| **it != image) {
-            return Err((Cause::DuplicateKey, format!("\"{key}\" is the key of {other} already")));
-        }
+        let known = self.by_image.get(&image).copied();
+        // Of a picture that is known already, a row without a key needs none.
+        let key = row.key.or_else(|| known.is_none().then(|| image.clone()));
+        self.is_free(key.as_deref(), &image)?;
         let picture = self.root.join(&image);
         if known.is_none() && !picture.is_file() {
             let detail = format!("the picture {} does not exist", picture.display());
@@ -266,6 +271,10 @@ impl<'a> Merger<'a> {
             let detail = format!("{} of {given} captions of {image}", given - captions.len());
             self.bad(line, " (others kept)", Cause::EmptyCaption, detail);
         }
+        let index = known.unwrap_or(self.images.len());
+        if let Some(key) = &key {
+            self.by_key.insert(key.clone(), index);
+        }
         match known {
             Some(index) => {
                 let record = &mut self.gathered.records[index];
@@ -276,7 +285,8 @@ impl<'a> Merger<'a> {
                 }
             }
             None => {
-                self.by_key.insert(key.clone(), self.images.len());
+                self.by_image.insert(image.clone(), index);
+                let key = key.unwrap_or_else(|| image.clone());
                 self.images.push(image);
                 let record = Record::new(key, captions, Picture::File(picture));
                 let record = record.annotated(row.annotations);
@@ -284,6 +294,22 @@ impl<'a> Merger<'a> {
             }
         }
         Ok(())
+    }
+
+    /// An error where `key` is another picture's.
+    fn is_free(&self, key: Option<&str>, image: &str) -> Result<(), RowError> {
+        let Some((key, &owner)) = key.and_then(|key| Some((key, self.by_key.get(key)?))) else {
+            return Ok(());
+        };
+        if self.images[owner] == image {
+            return Ok(());
+        }
+        let mut detail = format!("\"{key}\" is the key of {} already", self.images[owner]);
+        if let Some(&own) = self.by_image.get(image) {
+            let _ =
+                write!(detail, ", and {image} has the key \"{}\"", self.gathered.records[own].key);
+        }
+        Err((Cause::DuplicateKey, detail))
     }
 
     fn finish(self) -> Gathered {

@@ -5,13 +5,6 @@ use weft_data::error::Cause;
 
 use super::*;
 
-/// Asserts that the text has every part.
-fn names(text: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(text.contains(part), "no \"{part}\" in: {text}");
-    }
-}
-
 #[test]
 fn bad_records_of_a_folder() {
     let dir = folder(&[

@@ -3,6 +3,7 @@
 mod emoji;
 mod errors;
 mod readers;
+mod tables;
 
 use std::fs;
 use std::path::Path;
@@ -63,4 +64,11 @@ fn tar(entries: &[(&str, &[u8])]) -> Vec<u8> {
         builder.append_data(&mut header, name, *content).unwrap();
     }
     builder.into_inner().unwrap()
+}
+
+/// Asserts that the text has every part.
+fn names(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "no \"{part}\" in: {text}");
+    }
 }

@@ -31,54 +31,6 @@ fn folder_is_read_in_depth_and_each_line_is_a_caption() {
 }
 
 #[test]
-fn jsonl_merges_rows_of_one_picture() {
-    let dir = folder(&[
-        ("pictures/a.jpg", "a"),
-        ("pictures/b.jpg", "b"),
-        (
-            "data.jsonl",
-            "\u{feff}{\"file\": \"a.jpg\", \"text\": \"one\"}\n\n\
-             {\"file\": \"b.jpg\", \"text\": [\"two\", \"three\"]}\n\
-             {\"file\": \"./a.jpg\", \"text\": \"four\", \"more\": 1}",
-        ),
-    ]);
-    let config = SourceConfig {
-        images: Some(dir.path().join("pictures")),
-        image_column: "file".into(),
-        caption_column: "text".into(),
-        ..SourceConfig::new(dir.path().join("data.jsonl").to_string_lossy())
-    };
-    let dataset = open(&config).unwrap();
-    assert_eq!(keys(&dataset), ["a.jpg", "b.jpg"]);
-    assert_eq!(captions(&dataset, "a.jpg"), ["one", "four"]);
-    assert_eq!(captions(&dataset, "b.jpg"), ["two", "three"]);
-}
-
-#[test]
-fn csv_and_tsv_merge_rows_of_one_picture() {
-    for (name, delimiter) in [("data.csv", ","), ("data.tsv", "\t")] {
-        let table = "id,caption,image\n1,\"a cat, asleep\",a.jpg\n2,a dog,b.jpg\n3,a tabby,a.jpg\n";
-        // Only the delimiters: the comma in the quoted caption stays.
-        let table = table.replace(",", delimiter).replace(&format!("cat{delimiter} "), "cat, ");
-        let dir = folder(&[("a.jpg", "a"), ("b.jpg", "b"), (name, &table)]);
-        let dataset = open(&SourceConfig::new(dir.path().join(name).to_string_lossy())).unwrap();
-        assert_eq!(keys(&dataset), ["a.jpg", "b.jpg"]);
-        assert_eq!(captions(&dataset, "a.jpg"), ["a cat, asleep", "a tabby"]);
-    }
-}
-
-#[test]
-fn tables_take_a_key_column() {
-    let dir = folder(&[
-        ("a.jpg", "a"),
-        ("data.csv", "key,image,caption\nx,a.jpg,one\ny,a.jpg,two\nx,a.jpg,three\n"),
-    ]);
-    let dataset = open_lenient(dir.path().join("data.csv"));
-    assert_eq!(keys(&dataset), ["x", "y"]);
-    assert_eq!(captions(&dataset, "x"), ["one", "three"]);
-}
-
-#[test]
 fn shards_give_the_bytes_of_their_pictures() {
     let dir = tempfile::tempdir().unwrap();
     let first = tar(&[
