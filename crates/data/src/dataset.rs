@@ -288,6 +288,23 @@ impl Dataset {
         split(&self.splits, name, &self.name)
     }
 
+    /// The records of one split, of which there must be some.
+    ///
+    /// # Errors
+    ///
+    /// Where the split does not exist, or is empty: names the source and what its splits have.
+    pub fn filled_split(&self, name: &str) -> Result<&[Record], DataError> {
+        let records = self.split(name)?;
+        if !records.is_empty() {
+            return Ok(records);
+        }
+        let sizes =
+            self.splits.iter().map(|(split, records)| format!("{split}: {}", records.len()));
+        let found = format!("none; it has {}", sizes.collect::<Vec<_>>().join(", "));
+        let looked_for = format!("records in the split \"{name}\" of {}", self.name);
+        Err(DataError::NotFound { looked_for, found })
+    }
+
     /// Notes how many pictures have a row in the file `path`; an error where none has.
     fn found(&mut self, key: &str, path: &Path, rows: u64) -> Result<(), DataError> {
         if rows == 0 {

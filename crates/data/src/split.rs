@@ -10,27 +10,34 @@ use crate::record::Record;
 
 type Splits = (BTreeMap<String, Vec<Record>>, BTreeMap<String, u64>);
 
-const NAMES: [&str; 3] = ["train", "val", "test"];
+const TRAIN: &str = "train";
+const NAMES: [&str; 3] = [TRAIN, "val", "test"];
 
 /// Splits by a hash of each record's key, so that a record stays where it is when others come or
 /// go. Returns the splits and the notes on them.
 pub(crate) fn by_key(records: Vec<Record>, config: &SourceConfig) -> Splits {
-    let names = records.iter().map(|record| choose(&record.key, config).to_string()).collect();
-    by_name(records, names)
+    let mut names: Vec<String> =
+        records.iter().map(|record| choose(&record.key, config).to_string()).collect();
+    // Chance can leave a handful of records without any to train on.
+    let moved = !names.iter().any(|name| name == TRAIN);
+    if moved {
+        names.fill(TRAIN.into());
+    }
+    let count = names.len() as u64;
+    let (splits, mut notes) = by_name(records, names);
+    if moved {
+        notes.insert("all records in train, for want of others there".into(), count);
+    }
+    (splits, notes)
 }
 
-/// Splits by the names that stand beside the records.
+/// Splits by the names that stand beside the records, as the data set has them: a file of a test set is
+/// nothing to train on.
 pub(crate) fn by_name(records: Vec<Record>, names: Vec<String>) -> Splits {
     let mut splits: BTreeMap<String, Vec<Record>> =
         NAMES.iter().map(|name| (name.to_string(), vec![])).collect();
     let mut notes = BTreeMap::new();
-    // Chance can leave a handful of records without any to train on.
-    let train = names.iter().any(|name| name == "train");
-    if !train {
-        notes.insert("all records in train, for want of others there".into(), names.len() as u64);
-    }
     for (record, name) in records.into_iter().zip(names) {
-        let name = if train { name } else { "train".into() };
         splits.entry(name).or_default().push(record);
     }
     for (name, records) in &splits {
@@ -48,6 +55,6 @@ fn choose(key: &str, config: &SourceConfig) -> &'static str {
     } else if draw < config.test_fraction + config.val_fraction {
         "val"
     } else {
-        "train"
+        TRAIN
     }
 }

@@ -89,7 +89,7 @@ impl Trainer {
         let (dataset, examples) = open_data(&recipe, None)?;
         // What the head is follows from the data, and belongs to what a run is.
         recipe.model.task = examples.as_ref().map(Examples::head);
-        let tokenizer = Arc::new(tokenizer(&recipe, dataset.split(TRAIN)?)?);
+        let tokenizer = Arc::new(tokenizer(&recipe, dataset.filled_split(TRAIN)?)?);
         let (pad, padding) = (tokenizer.pad_id() as usize, recipe.model.text.padding_id);
         ensure!(
             padding.is_none_or(|id| id == pad),

@@ -86,6 +86,23 @@ fn karpathy_files_bring_their_splits() {
     assert_eq!(records(&dataset)[0].annotations["image_id"], "7");
 }
 
+#[test]
+fn a_file_of_a_test_set_is_no_training_set() {
+    let image = |name: &str| {
+        format!(r#"{{"filename": "{name}.jpg", "split": "test", "sentences": [{{"raw": "x"}}]}}"#)
+    };
+    let json = format!(r#"{{"images": [{}, {}]}}"#, image("a"), image("b"));
+    let dir = folder(&[("a.jpg", "a"), ("b.jpg", "b"), ("test.json", &json)]);
+    let dataset = open_lenient(dir.path().join("test.json"));
+    assert_eq!(dataset.filled_split("test").unwrap().len(), 2);
+    assert_eq!(dataset.split("train").unwrap().len(), 0);
+    assert!(dataset.summary().contains("train, which is empty"), "{}", dataset.summary());
+    let message = dataset.filled_split("train").unwrap_err().to_string();
+    for part in ["\"train\"", "test.json", "test: 2"] {
+        assert!(message.contains(part), "no {part} in {message}");
+    }
+}
+
 /// What a record is tagged with.
 fn tags<'a>(dataset: &'a Dataset, key: &str) -> Option<&'a str> {
     let record = records(dataset).into_iter().find(|record| record.key == key).unwrap();

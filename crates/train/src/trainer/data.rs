@@ -71,7 +71,7 @@ pub(super) fn loader(
         seed: recipe.seed,
         bad_budget: recipe.data.bad_budget,
     };
-    let records = Arc::new(dataset.split(TRAIN)?.to_vec());
+    let records = Arc::new(dataset.filled_split(TRAIN)?.to_vec());
     let first = first_step * recipe.train.accumulate as u64;
     Ok(Loader::new(records, Arc::new(pipeline), config, first)?)
 }
