@@ -18,7 +18,7 @@ pub enum Cause {
     EmptyCaption,
     /// A file that a record names does not exist or cannot be read.
     MissingFile,
-    /// An archive ends in the middle of an entry.
+    /// An archive ends in the middle of an entry, or what it has behind one cannot be read.
     TruncatedArchive,
     /// The key stands in the data set already.
     DuplicateKey,
@@ -129,18 +129,24 @@ impl Ledger {
     /// Counts `bad` unless the same record was counted for the same cause before. Returns whether
     /// it is new.
     pub fn record(&mut self, bad: BadRecord) -> bool {
+        self.record_lost(bad, 1)
+    }
+
+    /// As [`record`](Self::record), for `count` records that were lost together at one place, such as those
+    /// behind a fault of an archive.
+    pub fn record_lost(&mut self, bad: BadRecord, count: usize) -> bool {
         if !self.seen.insert((bad.cause, bad.origin.clone())) {
             return false;
         }
         let tally = self.causes.entry(bad.cause).or_default();
-        tally.count += 1;
+        tally.count += count;
         if tally.first.len() < NAMED {
             tally.first.push(bad);
         }
         true
     }
 
-    /// Number of distinct bad records.
+    /// Number of distinct bad records, with those that were lost.
     pub fn total(&self) -> usize {
         self.causes.values().map(|tally| tally.count).sum()
     }

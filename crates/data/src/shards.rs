@@ -2,9 +2,11 @@
 //! one sample.
 //!
 //! A shard's headers are scanned once and the captions read then. Of a picture only its place in
-//! the shard is kept.
+//! the shard is kept. Where a shard cannot be read to its end, about as many samples are counted as lost
+//! as the bytes behind that place would hold.
 
 use std::collections::{BTreeSet, HashMap};
+use std::fmt::Write;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -18,8 +20,10 @@ use crate::folder::{PICTURE_EXTENSIONS, caption_lines, is_picture};
 use crate::record::{Picture, Record};
 use crate::table::{caption_values, no_column, tags_of};
 
+use ending::BLOCK;
 pub use pattern::{expand, is_pattern};
 
+mod ending;
 mod pattern;
 
 /// Reads all shards, in their order.
@@ -53,9 +57,15 @@ pub(crate) fn read(shards: &[PathBuf], config: &SourceConfig) -> Result<Gathered
         let fields: Vec<String> = fields.into_iter().collect();
         return Err(no_column(Path::new(&config.source), &config.caption_column, &fields));
     }
+    let all = scans.iter().fold((0, 0), |all, scan| (all.0 + scan.bytes, all.1 + scan.seen));
     let mut origins: HashMap<String, String> = HashMap::new();
     for scan in scans {
         gathered.seen += scan.seen;
+        if let Some(lost) = scan.lost {
+            // By the shard's own samples; of a shard without any, by those of the others.
+            let measure = if scan.seen > 0 { (scan.bytes, scan.seen) } else { all };
+            lost.count(measure, &mut gathered);
+        }
         for bad in scan.bad {
             gathered.ledger.record(bad);
         }
@@ -73,19 +83,41 @@ pub(crate) fn read(shards: &[PathBuf], config: &SourceConfig) -> Result<Gathered
     Ok(gathered)
 }
 
-/// Bytes of a block of a tar archive.
-const BLOCK: u64 = 512;
-
 /// What one shard has.
 #[derive(Default)]
 struct Scan {
     records: Vec<Record>,
     bad: Vec<BadRecord>,
+    /// Samples that were read to their end, good and bad, and the bytes that they take.
     seen: usize,
+    bytes: u64,
+    lost: Option<Lost>,
     entries: usize,
     /// Names of fields in JSON files, and whether the caption's is among them.
     fields: BTreeSet<String>,
     with_column: bool,
+}
+
+/// What of a shard cannot be read: where that begins and why, and how many bytes it has.
+struct Lost {
+    bad: BadRecord,
+    bytes: u64,
+}
+
+impl Lost {
+    /// Counts about as many samples as lost as take these bytes, where `samples` take `bytes`.
+    fn count(mut self, (bytes, samples): (u64, usize), gathered: &mut Gathered) {
+        let count = ending::estimate(self.bytes, bytes, samples);
+        // Of a file that is shorter than it was nothing says by how much.
+        if self.bytes > 0 {
+            let samples = if count == 1 { "sample" } else { "samples" };
+            let bytes = self.bytes;
+            let detail = &mut self.bad.detail;
+            let _ = write!(detail, "; {bytes} bytes cannot be read, about {count} {samples}");
+        }
+        gathered.seen += count;
+        gathered.ledger.record_lost(self.bad, count);
+    }
 }
 
 /// The files of the sample that is being read.
@@ -115,6 +147,7 @@ fn scan(shard: &Path, config: &SourceConfig) -> Result<Scan, DataError> {
                 break;
             }
         };
+        let begin = end;
         end = (entry.raw_file_position() + entry.size()).next_multiple_of(BLOCK);
         if !entry.header().entry_type().is_file() {
             continue;
@@ -125,7 +158,8 @@ fn scan(shard: &Path, config: &SourceConfig) -> Result<Scan, DataError> {
         scan.entries += 1;
         if sample.as_ref().is_none_or(|sample| sample.key != key) {
             if let Some(complete) = sample.take() {
-                scan.close(shard, complete, config, None);
+                scan.close(shard, complete, config);
+                scan.bytes = begin;
             }
             sample = Some(Sample { key, ..Default::default() });
         }
@@ -145,18 +179,18 @@ fn scan(shard: &Path, config: &SourceConfig) -> Result<Scan, DataError> {
             *slot = Some(bytes);
         }
     }
-    if broken.is_none() && length < end + BLOCK {
-        let files = scan.entries;
-        broken = Some(format!(
-            "after {files} files: expected a block of zeros, the end of a tar archive"
-        ));
+    if broken.is_none() {
+        let fault = ending::fault(&mut archive.into_inner(), end, length);
+        let fault = fault.map_err(|error| DataError::io(shard, error))?;
+        broken = fault.map(|fault| format!("after {} files: {fault}", scan.entries));
     }
-    if let Some(last) = sample {
-        scan.close(shard, last, config, broken.as_deref());
-    } else if let Some(broken) = broken {
-        scan.seen += 1;
-        let origin = shard.display().to_string();
-        scan.bad.push(BadRecord { cause: Cause::TruncatedArchive, origin, detail: broken });
+    match (sample, broken) {
+        (last, Some(detail)) => scan.break_off(shard, last, config, detail, [end, length]),
+        (Some(last), None) => {
+            scan.close(shard, last, config);
+            scan.bytes = end;
+        }
+        (None, None) => (),
     }
     Ok(scan)
 }
@@ -171,25 +205,37 @@ fn key_and_extension(name: &str) -> Option<(String, String)> {
 }
 
 impl Scan {
-    /// Takes a sample whose files have all been seen, or all that are left of a broken shard.
-    fn close(&mut self, shard: &Path, sample: Sample, config: &SourceConfig, broken: Option<&str>) {
+    /// Takes a sample whose files have all been seen.
+    fn close(&mut self, shard: &Path, sample: Sample, config: &SourceConfig) {
         self.seen += 1;
         let origin = format!("{}:{}", shard.display(), sample.key);
-        let result = self.record(sample, config, &origin);
-        let cut = broken.map(|detail| BadRecord {
-            cause: Cause::TruncatedArchive,
-            origin: origin.clone(),
-            detail: detail.to_string(),
-        });
-        match (result, cut) {
-            (Ok(record), cut) => {
-                self.records.push(record);
-                self.bad.extend(cut);
-            }
-            // Whatever the sample lacks, it lacks because the shard ends.
-            (Err(_), Some(cut)) => self.bad.push(cut),
-            (Err((cause, detail)), None) => self.bad.push(BadRecord { cause, origin, detail }),
+        match self.record(sample, config, &origin) {
+            Ok(record) => self.records.push(record),
+            Err((cause, detail)) => self.bad.push(BadRecord { cause, origin, detail }),
         }
+    }
+
+    /// Takes what a broken shard of `length` bytes has of its last sample; nothing behind `end` can be read.
+    fn break_off(
+        &mut self,
+        shard: &Path,
+        last: Option<Sample>,
+        config: &SourceConfig,
+        detail: String,
+        [end, length]: [u64; 2],
+    ) {
+        let mut origin = shard.display().to_string();
+        if let Some(last) = last {
+            let _ = write!(origin, ":{}", last.key);
+            // Whatever the sample lacks, it lacks because the shard breaks off: it is one of those lost.
+            if let Ok(record) = self.record(last, config, &origin) {
+                self.records.push(record);
+                self.seen += 1;
+                self.bytes = end;
+            }
+        }
+        let bad = BadRecord { cause: Cause::TruncatedArchive, origin, detail };
+        self.lost = Some(Lost { bad, bytes: length.saturating_sub(self.bytes) });
     }
 
     fn record(

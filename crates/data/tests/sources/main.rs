@@ -3,6 +3,7 @@
 mod emoji;
 mod errors;
 mod readers;
+mod shards;
 mod tables;
 
 use std::fs;
