@@ -13,6 +13,9 @@ use crate::error::{BadRecord, Cause};
 use crate::row_table::Row;
 use crate::scenes::render::Drawn;
 
+/// How far a rectangle may reach out of its picture, in pixels: published boxes are rounded.
+pub(crate) const OVERHANG: u32 = 1;
+
 /// Where the encoded bytes of a picture are, or what draws it.
 #[derive(Debug, Clone)]
 pub enum Picture {
@@ -26,8 +29,8 @@ pub enum Picture {
         offset: u64,
         len: u64,
     },
-    /// A part of a picture: left, top, width and height in pixels of the picture when it is
-    /// upright.
+    /// A part of a picture: left, top, width and height in pixels of the picture as it is decoded. What
+    /// reaches out by a pixel is cut off.
     Cropped {
         whole: Box<Picture>,
         region: [u32; 4],
@@ -191,15 +194,20 @@ pub(crate) fn name(key: &str, picture: &Picture) -> String {
 fn crop(whole: &Picture, region: [u32; 4], origin: &str) -> Result<RgbImage, BadRecord> {
     let picture = whole.decode(&whole.origin(), Vec::new())?;
     let [x, y, width, height] = region;
-    let inside = |start: u32, length: u32, limit: u32| {
-        length > 0 && start.checked_add(length).is_some_and(|end| end <= limit)
-    };
-    if !inside(x, width, picture.width()) || !inside(y, height, picture.height()) {
+    let across = within(x, width, picture.width());
+    let (Some(width), Some(height)) = (across, within(y, height, picture.height())) else {
         let size = format!("{} x {}", picture.width(), picture.height());
         let detail = format!("expected a part of a picture of {size} pixels");
         return Err(BadRecord { cause: Cause::BadRegion, origin: origin.into(), detail });
-    }
+    };
     Ok(imageops::crop_imm(&picture, x, y, width, height).to_image())
+}
+
+/// How much of a span of `length` from `start` on lies in front of `limit`; `None` where more than
+/// [`OVERHANG`] reaches out, or nothing is left.
+fn within(start: u32, length: u32, limit: u32) -> Option<u32> {
+    let end = start.checked_add(length).filter(|end| *end <= limit.saturating_add(OVERHANG))?;
+    end.min(limit).checked_sub(start).filter(|left| *left > 0)
 }
 
 /// For a page or a shard: size counts for little.

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use super::source::{Checked, Fault, Gathering, Lenient, Pictures, Place, name, read_json, text};
 use super::{Contrast, TaskData, TaskSource};
 use crate::error::{Cause, DataError};
-use crate::record::Picture;
+use crate::record::{OVERHANG, Picture};
 
 /// The files, with the part of ARO that each is.
 const FILES: [(&str, &str); 2] = [
@@ -90,15 +90,62 @@ fn contrast(key: &str, part: &str, entry: Entry, pictures: &mut Pictures) -> Che
     Ok(Contrast { key: key.to_owned(), kind, captions, picture, other: None })
 }
 
-/// The box. That it lies in the picture is seen when the picture is read.
+/// The box, by its corners: a width that is rounded by itself may end a pixel further. That it lies in the
+/// picture is seen when the picture is read.
 fn region(entry: &Entry) -> Checked<[u32; 4]> {
-    let numbers = [entry.bbox_x, entry.bbox_y, entry.bbox_w, entry.bbox_h];
-    let [x, y, width, height] = numbers;
-    let fits = numbers.iter().all(|number| (0.0..f64::from(u32::MAX)).contains(number));
-    let region = numbers.map(|number| number.round() as u32);
-    if fits && region[2] > 0 && region[3] > 0 {
-        return Ok(region);
+    let [x, y, width, height] = [entry.bbox_x, entry.bbox_y, entry.bbox_w, entry.bbox_h];
+    if let (Some([left, across]), Some([top, down])) = (span(x, width), span(y, height)) {
+        return Ok([left, top, across, down]);
     }
     let detail = format!("{width} x {height} at {x}, {y}: inverted, empty or outside");
     Err(Fault::new(Cause::BadRegion, detail))
+}
+
+/// The first of the whole pixels from `start` to `start + length`, and how many there are; `None` where there
+/// is none, or where more than [`OVERHANG`] lies before the picture.
+fn span(start: f64, length: f64) -> Option<[u32; 2]> {
+    let end = start + length;
+    if start < -f64::from(OVERHANG) || end > f64::from(u32::MAX) {
+        return None;
+    }
+    let [first, end] = [start, end].map(|at| at.round().max(0.0) as u32);
+    (first < end).then(|| [first, end - first])
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn corners_are_rounded_and_an_overhang_is_cut_off() {
+        for (start, length, expected) in [
+            (3.0, 4.0, Some([3, 4])),
+            // By itself either is rounded up, to an end at 11.
+            (2.5, 7.5, Some([3, 7])),
+            (0.4, 9.4, Some([0, 10])),
+            (-1.0, 5.0, Some([0, 4])),
+            (-1.2, 5.0, None),
+            (0.1, 0.2, None),
+            (3.0, 0.0, None),
+            (3.0, -2.0, None),
+            (1.0, 4_294_967_295.0, None),
+        ] {
+            assert_eq!(span(start, length), expected, "{length} at {start}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_span_ends_within_half_a_pixel_of_its_end(start in -1.0f64..2000.0, length in -5.0f64..2000.0) {
+            match span(start, length) {
+                Some([first, count]) => {
+                    prop_assert!((f64::from(first) - start.max(0.0)).abs() <= 0.5);
+                    prop_assert!((f64::from(first + count) - (start + length)).abs() <= 0.5);
+                }
+                None => prop_assert!(length <= 1.5),
+            }
+        }
+    }
 }

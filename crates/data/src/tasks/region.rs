@@ -3,9 +3,9 @@
 use super::Region;
 use super::source::{Checked, Fault};
 use crate::error::Cause;
+use crate::record;
 
-/// How far a rectangle may reach out of its picture, in pixels: published boxes are rounded.
-const OVERHANG: f32 = 1.0;
+const OVERHANG: f32 = record::OVERHANG as f32;
 
 impl Region {
     /// The region itself; a fault where it is not finite, inverted, empty or outside a picture of

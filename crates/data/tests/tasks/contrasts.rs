@@ -110,6 +110,7 @@ fn aro_is_cut_to_the_box() {
         relation("1.png", [15, 5, 9, 2], behind),
         relation("1.png", [3, 5, 0, 2], behind),
         relation("1.png", [-3, 5, 4, 2], behind),
+        relation("1.png", [-1, 5, 22, 6], behind),
         relation("gone.png", [3, 5, 4, 2], behind),
         relation("1.png", [3, 5, 4, 2], r#""x": 1"#),
         "3".to_owned(),
@@ -131,20 +132,24 @@ fn aro_is_cut_to_the_box() {
         [
             ("attribution/0", "attribution/old_red"),
             ("relation/0", "relation/behind"),
-            ("relation/1", "relation/behind")
+            ("relation/1", "relation/behind"),
+            ("relation/4", "relation/behind")
         ]
     );
     assert_causes(
         &data.ledger,
         &[(Cause::BadRegion, 2), (Cause::MissingFile, 1), (Cause::MalformedRecord, 2)],
     );
-    let [_, good, outside] = &data.splits["test"][..] else { unreachable!() };
+    let [_, good, outside, overhanging] = &data.splits["test"][..] else { unreachable!() };
     assert_eq!(good.captions[0], "the dog is behind the tree");
     let cut = decode(&good.picture.read().unwrap(), "cut").unwrap();
     assert_eq!(cut.dimensions(), (4, 2));
     for (x, y, pixel) in cut.enumerate_pixels() {
         assert_eq!(*pixel, Rgb([x as u8 + 3, y as u8 + 5, 7]));
     }
+    // By a pixel on each side: what lies outside is cut off.
+    let cut = overhanging.picture.decode("cut", Vec::new()).unwrap();
+    assert_eq!((cut.dimensions(), cut.get_pixel(0, 0).0), ((20, 5), [0, 5, 7]));
     // That a box leaves its picture is seen when the picture is read.
     let bad = outside.picture.read().unwrap_err();
     assert_eq!(bad.cause, Cause::BadRegion);
