@@ -1,4 +1,4 @@
-//! Encoded bytes to an upright RGB picture.
+//! Encoded bytes to an RGB picture, upright or as it is stored.
 
 use std::io::Cursor;
 
@@ -21,14 +21,23 @@ const BYTES_PER_PIXEL: u64 = 8;
 /// and the EXIF orientation is applied. The format is told from the bytes, never from a name.
 /// `origin` says in errors where the picture is.
 pub fn decode(bytes: &[u8], origin: &str) -> Result<RgbImage, BadRecord> {
-    decode_in(bytes, origin, Vec::new())
+    decode_in(bytes, origin, Turn::Upright, Vec::new())
 }
 
-/// As [`decode`], in `memory` that another picture had, where the file holds plain RGB: fresh
-/// memory costs as much as a resize. [`RgbImage::into_raw`] gives it back.
+/// What becomes of the orientation that a picture's EXIF block says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    Upright,
+    /// Nothing: rows and columns are those that are stored, in which annotations give their boxes.
+    AsStored,
+}
+
+/// As [`decode`], turned or not, in `memory` that another picture had, where the file holds plain RGB:
+/// fresh memory costs as much as a resize. [`RgbImage::into_raw`] gives it back.
 pub(crate) fn decode_in(
     bytes: &[u8],
     origin: &str,
+    turn: Turn,
     mut memory: Vec<u8>,
 ) -> Result<RgbImage, BadRecord> {
     let bad = |cause, detail: String| BadRecord { cause, origin: origin.into(), detail };
@@ -55,8 +64,7 @@ pub(crate) fn decode_in(
         let detail = "the JPEG stops before its end-of-image marker".into();
         return Err(bad(Cause::BrokenPicture, detail));
     }
-    // A damaged EXIF block says nothing of the pixels: such a picture is taken as it stands.
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let orientation = orientation(&mut decoder);
     let mut picture = if decoder.color_type() == ColorType::Rgb8 {
         // A damaged file may leave pixels out: they are black, and not the last picture's.
         memory.clear();
@@ -67,8 +75,22 @@ pub(crate) fn decode_in(
     } else {
         DynamicImage::from_decoder(decoder).map_err(failed)?
     };
-    picture.apply_orientation(orientation);
+    if turn == Turn::Upright {
+        picture.apply_orientation(orientation);
+    }
     Ok(over_white(picture))
+}
+
+/// Whether who shows these bytes turns or mirrors the stored picture.
+pub(crate) fn is_turned(bytes: &[u8]) -> bool {
+    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().ok();
+    let decoder = reader.and_then(|reader| reader.into_decoder().ok());
+    decoder.is_some_and(|mut decoder| orientation(&mut decoder) != Orientation::NoTransforms)
+}
+
+/// A damaged EXIF block says nothing of the pixels: such a picture is taken as it stands.
+fn orientation(decoder: &mut impl ImageDecoder) -> Orientation {
+    decoder.orientation().unwrap_or(Orientation::NoTransforms)
 }
 
 /// RGB of `picture`, composited over white where it is transparent.

@@ -36,7 +36,7 @@ pub enum Cause {
     UnknownLabel,
     /// A name or a number of something that the file it belongs to lacks.
     UnknownReference,
-    /// A rectangle that is inverted, empty or outside its picture.
+    /// A rectangle that is inverted, empty or outside its picture, or of a picture of another size.
     BadRegion,
 }
 

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder, RgbImage, imageops};
 
-use crate::decode::decode_in;
+use crate::decode::{Turn, decode_in, is_turned};
 use crate::error::{BadRecord, Cause};
 use crate::row_table::Row;
 use crate::scenes::render::Drawn;
@@ -34,6 +34,13 @@ pub enum Picture {
     Cropped {
         whole: Box<Picture>,
         region: [u32; 4],
+    },
+    /// A picture whose boxes are annotated in pixels as they are stored: it is not turned upright, as those
+    /// who annotated did not see it upright, and the readers that papers use do not turn it.
+    AsStored {
+        picture: Box<Picture>,
+        /// Width and height that the annotations give it; another one is no picture of theirs.
+        size: Option<[u32; 2]>,
     },
     /// Drawn when it is asked for.
     Generated(Drawn),
@@ -109,7 +116,8 @@ impl Picture {
                 Picture::Cropped { whole: b, region: of_b },
             ) => of_a == of_b && a.is_same(b),
             (Picture::Generated(a), Picture::Generated(b)) => a.is_same(b),
-            (Picture::WithRegions { picture: a, .. }, Picture::WithRegions { picture: b, .. }) => {
+            (Picture::AsStored { picture: a, .. }, Picture::AsStored { picture: b, .. })
+            | (Picture::WithRegions { picture: a, .. }, Picture::WithRegions { picture: b, .. }) => {
                 a.is_same(b)
             }
             _ => false,
@@ -121,7 +129,9 @@ impl Picture {
         match self {
             Picture::File(_) | Picture::InArchive { .. } => true,
             Picture::Cropped { whole, .. } => whole.is_file(),
-            Picture::WithRegions { picture, .. } => picture.is_file(),
+            Picture::AsStored { picture, .. } | Picture::WithRegions { picture, .. } => {
+                picture.is_file()
+            }
             Picture::Embedded(_) | Picture::Generated(_) => false,
         }
     }
@@ -138,22 +148,42 @@ impl Picture {
             Picture::Cropped { whole, region: [x, y, width, height] } => {
                 format!("{} ({width} x {height} at {x}, {y})", whole.origin())
             }
-            Picture::WithRegions { picture, .. } => picture.origin(),
+            Picture::AsStored { picture, .. } | Picture::WithRegions { picture, .. } => {
+                picture.origin()
+            }
         }
     }
 
-    /// The upright RGB picture, in `memory` that another one had where it can be used.
-    /// [`RgbImage::into_raw`] gives it back. `origin` says in errors where the picture is.
+    /// The same picture in rows and columns as they are stored, of `size` (width, height) where that is
+    /// known: what boxes in annotations are of.
+    pub(crate) fn unturned(self, size: Option<[u32; 2]>) -> Self {
+        match self {
+            // A detector's regions belong to the picture, however it is turned.
+            Picture::WithRegions { picture, row } => {
+                Picture::WithRegions { picture: Box::new(picture.unturned(size)), row }
+            }
+            picture => Picture::AsStored { picture: Box::new(picture), size },
+        }
+    }
+
+    /// The RGB picture, upright but for [`Picture::AsStored`], in `memory` that another one had where it
+    /// can be used. [`RgbImage::into_raw`] gives it back. `origin` says in errors where the picture is.
     pub fn decode(&self, origin: &str, memory: Vec<u8>) -> Result<RgbImage, BadRecord> {
         match self {
             Picture::Generated(drawn) => Ok(drawn.draw(memory)),
             Picture::Cropped { whole, region } => crop(whole, *region, origin),
             Picture::WithRegions { picture, .. } => picture.decode(origin, memory),
-            stored => decode_in(&stored.read()?, origin, memory),
+            Picture::AsStored { picture, size } => {
+                let picture = decode_in(&picture.read()?, origin, Turn::AsStored, memory)?;
+                check_size(&picture, *size, origin)?;
+                Ok(picture)
+            }
+            file => decode_in(&file.read()?, origin, Turn::Upright, memory),
         }
     }
 
-    /// Reads the encoded bytes; of a part of a picture or a generated one, makes a PNG.
+    /// Reads the encoded bytes; of a part of a picture, of one that must not be turned upright or of a
+    /// generated one, makes a PNG. Whoever shows the bytes shows what [`decode`](Self::decode) gives.
     pub fn read(&self) -> Result<Vec<u8>, BadRecord> {
         let missing = |error: std::io::Error| BadRecord {
             cause: Cause::MissingFile,
@@ -163,6 +193,13 @@ impl Picture {
         match self {
             Picture::Embedded(bytes) => Ok(bytes.to_vec()),
             Picture::WithRegions { picture, .. } => picture.read(),
+            Picture::AsStored { picture, .. } => {
+                let bytes = picture.read()?;
+                match is_turned(&bytes) {
+                    true => png(&self.decode(&self.origin(), Vec::new())?, &self.origin()),
+                    false => Ok(bytes),
+                }
+            }
             Picture::Cropped { .. } | Picture::Generated(_) => {
                 png(&self.decode(&self.origin(), Vec::new())?, &self.origin())
             }
@@ -186,7 +223,9 @@ impl Picture {
 pub(crate) fn name(key: &str, picture: &Picture) -> String {
     match picture {
         Picture::Embedded(_) | Picture::Generated(_) => format!("{} {key}", picture.origin()),
-        Picture::WithRegions { picture, .. } => name(key, picture),
+        Picture::AsStored { picture, .. } | Picture::WithRegions { picture, .. } => {
+            name(key, picture)
+        }
         _ => picture.origin(),
     }
 }
@@ -208,6 +247,21 @@ fn crop(whole: &Picture, region: [u32; 4], origin: &str) -> Result<RgbImage, Bad
 fn within(start: u32, length: u32, limit: u32) -> Option<u32> {
     let end = start.checked_add(length).filter(|end| *end <= limit.saturating_add(OVERHANG))?;
     end.min(limit).checked_sub(start).filter(|left| *left > 0)
+}
+
+fn check_size(
+    picture: &RgbImage,
+    annotated: Option<[u32; 2]>,
+    origin: &str,
+) -> Result<(), BadRecord> {
+    let (width, height) = picture.dimensions();
+    let Some([across, down]) = annotated.filter(|size| *size != [width, height]) else {
+        return Ok(());
+    };
+    let detail = format!(
+        "expected {across} x {down} pixels, as the annotations of its boxes have it, found {width} x {height}"
+    );
+    Err(BadRecord { cause: Cause::BadRegion, origin: origin.into(), detail })
 }
 
 /// For a page or a shard: size counts for little.

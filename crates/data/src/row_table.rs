@@ -167,7 +167,9 @@ fn names(picture: &Picture) -> Vec<String> {
         Picture::File(path) => path.clone(),
         Picture::InArchive { entry, .. } => PathBuf::from(entry),
         Picture::Cropped { whole, .. } => return names(whole),
-        Picture::WithRegions { picture, .. } => return names(picture),
+        Picture::AsStored { picture, .. } | Picture::WithRegions { picture, .. } => {
+            return names(picture);
+        }
         Picture::Embedded(_) | Picture::Generated(_) => return Vec::new(),
     };
     let text =

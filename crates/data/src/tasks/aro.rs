@@ -5,7 +5,7 @@
 //! `visual_genome_relation.json` and `visual_genome_attribution.json` are arrays of objects with
 //! `image_path`, `bbox_x`, `bbox_y`, `bbox_w`, `bbox_h`, `true_caption`, `false_caption`, and
 //! `relation_name` or `attributes` (two of them). The picture is cut to the box, as the official
-//! loader does; the pictures lie in `images/`. Everything is one split, `test`.
+//! loader does, in pixels as they are stored; the pictures lie in `images/`. Everything is one split, `test`.
 //!
 //! The kind is `relation/{relation_name}` or `attribution/{first}_{second}`. An example has no
 //! number of its own: its key is `relation/{place in the file}`.
@@ -85,7 +85,7 @@ fn contrast(key: &str, part: &str, entry: Entry, pictures: &mut Pictures) -> Che
     let region = region(&entry)?;
     let path = &entry.image_path;
     let whole = pictures.find(&[format!("images/{path}"), path.clone()])?;
-    let picture = Picture::Cropped { whole: Box::new(whole), region };
+    let picture = Picture::Cropped { whole: Box::new(whole.unturned(None)), region };
     let kind = format!("{part}/{what}");
     Ok(Contrast { key: key.to_owned(), kind, captions, picture, other: None })
 }

@@ -12,7 +12,9 @@
 //! a pickle that asks for anything to be imported or called is refused.
 //!
 //! One example per sentence, its key the `sent_id`. Splits are `train`, `val` and the tests by name
-//! (`testA` people, `testB` other things). Proposals are kept in their order.
+//! (`testA` people, `testB` other things). Proposals are kept in their order. COCO's boxes are in pixels as
+//! they are stored, and so are the pictures here, without the orientation that their EXIF block says; one
+//! of another size than `instances.json` says is bad when it is read.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -235,7 +237,7 @@ fn expression(
     let [x, y, width, height] = annotation.bbox;
     let region = Region { x, y, width, height }.within(size)?;
     let file = &image.file_name;
-    let picture = pictures.find(&[file.clone(), format!("train2014/{file}")])?;
+    let picture = pictures.find(&[file.clone(), format!("train2014/{file}")])?.unturned(Some(size));
     let proposals = instances.proposals.get(&image.id).cloned().unwrap_or_default();
     Ok(Expression { key: key.to_owned(), picture, size, text, region, proposals })
 }

@@ -8,6 +8,7 @@ mod normalise;
 mod pairs_and_hypotheses;
 mod questions;
 mod robust;
+mod stored;
 
 use std::fs;
 use std::path::Path;
