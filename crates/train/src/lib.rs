@@ -1,6 +1,7 @@
 //! The trainer: a recipe, a model, objectives and data become a run directory.
 
 pub mod ablation;
+pub mod atomic;
 pub mod attention_map;
 pub mod checkpoint;
 pub mod codebook;

@@ -9,6 +9,8 @@ use weft_data::lock;
 use crate::checkpoint;
 use crate::event_file::PREFIX as EVENTS;
 
+pub use crate::atomic::{can_write, folder_atomically, with_ending, write_atomically};
+
 const FAILED_STEP: &str = "failed-step-";
 
 /// `runs/NAME/{recipe.toml, metrics.jsonl, summary.json, report.html, checkpoints/, ...}`.
@@ -221,39 +223,6 @@ fn remove(removed: std::io::Result<()>) -> std::io::Result<()> {
     }
 }
 
-/// Makes the folder `out`, which must not exist or be empty, by `fill`: it is written aside and
-/// renamed, so that it is there whole or not at all.
-///
-/// # Errors
-///
-/// When `out` holds something, `fill` fails, or the folder cannot be written.
-pub fn folder_atomically<T>(out: &Path, fill: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
-    let context = || out.display().to_string();
-    if out.exists() && fs::read_dir(out).with_context(context)?.next().is_some() {
-        bail!("{}: there is something already", out.display());
-    }
-    let Some(name) = out.file_name() else {
-        bail!("{}: expected the name of a folder", out.display());
-    };
-    let aside = out.with_file_name(format!(".{}.partial", name.to_string_lossy()));
-    // What is left of one that was killed.
-    if aside.exists() {
-        fs::remove_dir_all(&aside).with_context(context)?;
-    }
-    fs::create_dir_all(&aside).with_context(context)?;
-    let filled = fill(&aside);
-    if filled.is_err() {
-        // The first error is the one to tell.
-        let _ = fs::remove_dir_all(&aside);
-        return filled;
-    }
-    if out.exists() {
-        fs::remove_dir(out).with_context(context)?;
-    }
-    fs::rename(&aside, out).with_context(context)?;
-    filled
-}
-
 /// Copies a folder with all that is in it.
 fn copy_folder(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to).with_context(|| to.display().to_string())?;
@@ -267,43 +236,4 @@ fn copy_folder(from: &Path, to: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// `path` with `.ending` behind its name, whatever dots that has.
-pub fn with_ending(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_os_string();
-    name.push(".");
-    name.push(ending);
-    name.into()
-}
-
-/// Fails where the file `path` could not be written. Asked before what it is for is begun, which may take hours.
-///
-/// # Errors
-///
-/// When its folder cannot be made or written, or is a file.
-pub fn can_write(path: &Path) -> Result<()> {
-    let aside = with_ending(path, "tmp");
-    let try_it = || -> std::io::Result<()> {
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            fs::create_dir_all(folder)?;
-        }
-        fs::File::create(&aside)?;
-        fs::remove_file(&aside)
-    };
-    try_it().with_context(|| format!("{}: cannot be written", path.display()))?;
-    ensure!(!path.is_dir(), "{}: expected the name of a file, and it is a folder", path.display());
-    Ok(())
-}
-
-/// Writes a file aside and renames it, so that a reader finds the old one or the new one whole.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let aside = with_ending(path, "tmp");
-    let write = || -> std::io::Result<()> {
-        let mut file = fs::File::create(&aside)?;
-        std::io::Write::write_all(&mut file, bytes)?;
-        file.sync_all()?;
-        fs::rename(&aside, path)
-    };
-    write().with_context(|| path.display().to_string())
 }

@@ -1,7 +1,6 @@
 //! `weft embed`
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -9,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use weft_data::error::Ledger;
 use weft_data::packages;
-use weft_train::run_dir::write_atomically;
+use weft_train::atomic::{Aside, write_atomically};
 use weft_train::sentence::SentenceEncoder;
 
 use super::source::{DataArgs, ModelArgs};
@@ -83,9 +82,7 @@ fn data_set(args: Args) -> Result<ExitCode> {
         .into_iter()
         .map(|name| Ok((name, dataset.split(name)?)))
         .collect::<Result<Vec<_>>>()?;
-    let aside = args.out.with_extension("tmp");
-    let file = File::create(&aside).with_context(|| aside.display().to_string())?;
-    let mut out = BufWriter::new(file);
+    let mut out = Aside::create(&args.out)?;
     let mut ledger = Ledger::default();
     let (mut pictures, mut captions) = (0, 0);
     for (split, records) in splits {
@@ -114,9 +111,8 @@ fn data_set(args: Args) -> Result<ExitCode> {
             }
         }
     }
-    out.flush().with_context(|| aside.display().to_string())?;
     ledger.check(model.recipe.data.bad_budget, dataset.total())?;
-    std::fs::rename(&aside, &args.out).with_context(|| args.out.display().to_string())?;
+    out.place()?;
     if ledger.total() > 0 {
         eprintln!("pictures that could not be embedded:\n{ledger}");
     }

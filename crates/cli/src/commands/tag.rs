@@ -1,7 +1,6 @@
 //! `weft tag`
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -9,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use weft_data::error::Ledger;
 use weft_data::tags;
+use weft_train::atomic::Aside;
 use weft_train::tagging::Tagger;
 
 use super::source::{DataArgs, ModelArgs, at_least_one};
@@ -58,9 +58,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let tagger = Tagger::new(&model, names.map(str::to_string).collect(), args.most, args.least)?;
 
     // A file is whole or not there.
-    let aside = args.out.with_extension("tmp");
-    let file = File::create(&aside).with_context(|| aside.display().to_string())?;
-    let mut out = BufWriter::new(file);
+    let mut out = Aside::create(&args.out)?;
     let (mut ledger, mut agreement, mut pictures) = (Ledger::default(), Agreement::default(), 0);
     for records in dataset.splits.values().flat_map(|records| records.chunks(CHUNK)) {
         for (row, found) in tagger.tags(records, &mut ledger)? {
@@ -69,9 +67,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
             pictures += 1;
         }
     }
-    out.flush().with_context(|| aside.display().to_string())?;
     ledger.check(model.recipe.data.bad_budget, dataset.total())?;
-    std::fs::rename(&aside, &args.out).with_context(|| args.out.display().to_string())?;
+    out.place()?;
     if ledger.total() > 0 {
         eprintln!("pictures that could not be tagged:\n{ledger}");
     }
