@@ -14,6 +14,7 @@ use weft_data::preprocess::Preprocess;
 use weft_data::tokenizer::{Phrases, Tokenizer};
 use weft_model::weights;
 
+use crate::atomic::sync_folder;
 use crate::recipe::Recipe;
 use crate::run_dir::RunDir;
 use crate::state::TrainState;
@@ -338,22 +339,21 @@ fn write(
     let mut files = BTreeMap::new();
     for file in fs::read_dir(folder)? {
         let file = file?;
-        fs::File::open(file.path())?.sync_all()?;
+        sync_file(&file.path())?;
         files.insert(file.file_name().to_string_lossy().into_owned(), entry(&file.path())?);
     }
     let manifest = Manifest { format: FORMAT, step: progress.step, files };
     let path = folder.join(MANIFEST);
     fs::write(&path, serde_json::to_vec_pretty(&manifest)?)?;
-    fs::File::open(&path)?.sync_all()?;
+    sync_file(&path)?;
     sync_folder(folder);
     Ok(())
 }
 
-/// A rename survives a power cut once its folder is on disk; not every system lets one ask for it.
-fn sync_folder(folder: &Path) {
-    if let Ok(folder) = fs::File::open(folder) {
-        let _ = folder.sync_all();
-    }
+/// Puts a file on disk. Not every system lets one ask for it who has opened the file for reading alone.
+fn sync_file(path: &Path) -> Result<()> {
+    let file = fs::File::options().write(true).open(path);
+    file.and_then(|file| file.sync_all()).with_context(|| path.display().to_string())
 }
 
 fn entry(path: &Path) -> Result<Entry> {
