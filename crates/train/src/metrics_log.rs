@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::atomic::Aside;
 use crate::event_file::EventFile;
 
 /// The figures of one step.
@@ -43,13 +44,12 @@ impl MetricsLog {
     pub fn open(path: &Path, events: &Path, step: u64) -> Result<Self> {
         std::fs::create_dir_all(events).with_context(|| events.display().to_string())?;
         let kept = if path.exists() { read(path)? } else { Vec::new() };
-        let aside = path.with_extension("jsonl.tmp");
-        let mut file = File::create(&aside).with_context(|| aside.display().to_string())?;
+        let mut aside = Aside::create(path)?;
         for line in kept.iter().filter(|line| line.step <= step) {
-            writeln!(file, "{}", serde_json::to_string(line)?)?;
+            writeln!(aside, "{}", serde_json::to_string(line)?)
+                .with_context(|| path.display().to_string())?;
         }
-        file.sync_all()?;
-        std::fs::rename(&aside, path).with_context(|| path.display().to_string())?;
+        aside.place()?;
         let lines = OpenOptions::new().append(true).open(path)?;
         Ok(Self { lines, events: EventFile::create(events, step)? })
     }

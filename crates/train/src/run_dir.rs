@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use weft_data::lock;
 
+use crate::atomic::sync_folder;
 use crate::checkpoint;
 use crate::event_file::PREFIX as EVENTS;
 
@@ -52,6 +53,8 @@ impl RunDir {
         for folder in [run.checkpoints(), run.events()] {
             fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
         }
+        // A checkpoint is of no use in a folder that a power cut takes away.
+        sync_folder(root);
         Ok((run, lock))
     }
 
