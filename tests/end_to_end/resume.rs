@@ -180,6 +180,41 @@ fn a_finished_run_that_goes_on_is_not_finished() {
     assert!(summary.exists());
 }
 
+/// Whoever trains a run may save a checkpoint at any moment: nothing that was seen before it ended counts.
+#[test]
+fn what_another_process_trains_is_not_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    succeed(train(&run, 1, &[]));
+    std::fs::remove_file(run.join("summary.json")).unwrap();
+    let again = || {
+        let mut command = weft(&["train", "--resume"]);
+        command.arg(&run);
+        command
+    };
+    let refused = || {
+        let held = std::fs::File::create(run.join(".lock")).unwrap();
+        held.lock().unwrap();
+        let error = fail(again());
+        assert!(error.contains("is being trained by another process"), "{error}");
+        error
+    };
+    // A checkpoint that is being replaced, as far as it goes.
+    let manifest = checkpoints(&run)[0].join("manifest.json");
+    let whole = std::fs::read(&manifest).unwrap();
+    std::fs::write(&manifest, "{").unwrap();
+    refused();
+    assert!(fail(again()).contains("manifest.json"));
+    std::fs::write(&manifest, whole).unwrap();
+    // None yet.
+    std::fs::rename(run.join("checkpoints"), folder.path().join("saved")).unwrap();
+    std::fs::create_dir(run.join("checkpoints")).unwrap();
+    let error = refused();
+    assert!(!error.contains("starting over"), "{error}");
+    resume(&run);
+    assert!(run.join("summary.json").exists());
+}
+
 /// A new run does not begin among the checkpoints of one whose recipe is gone.
 #[test]
 fn checkpoints_without_a_recipe_are_a_run() {

@@ -125,16 +125,28 @@ impl Checkpoint {
     ///
     /// When there is none, or it is damaged.
     pub fn locate(path: &Path) -> Result<(RunDir, Self)> {
+        let (run, named) = Self::run_of(path)?;
+        let checkpoint = match named {
+            Some(path) => Self::open(&path)?,
+            None => Self::latest(&run.checkpoints())?,
+        };
+        Ok((run, checkpoint))
+    }
+
+    /// The run that `path` means, and the checkpoint where it names one.
+    ///
+    /// # Errors
+    ///
+    /// When there is no run.
+    pub fn run_of(path: &Path) -> Result<(RunDir, Option<PathBuf>)> {
         let path = path.canonicalize().with_context(|| path.display().to_string())?;
         // A run may lie in a folder of that name, too.
         let is_run = path.join("checkpoints").is_dir();
         let folder = path.parent().filter(|parent| !is_run && parent.ends_with("checkpoints"));
-        if let Some(root) = folder.and_then(Path::parent) {
-            return Ok((RunDir::open(root)?, Self::open(&path)?));
+        match folder.and_then(Path::parent) {
+            Some(root) => Ok((RunDir::open(root)?, Some(path))),
+            None => Ok((RunDir::open(&path)?, None)),
         }
-        let run = RunDir::open(&path)?;
-        let checkpoint = Self::latest(&run.checkpoints())?;
-        Ok((run, checkpoint))
     }
 
     /// Opens the checkpoint in `path` and checks every file against the manifest.

@@ -27,6 +27,7 @@ pub mod recipe;
 pub mod report;
 pub mod rss;
 pub mod run_dir;
+pub mod run_lock;
 pub mod schedule;
 pub mod sentence;
 pub mod stage;

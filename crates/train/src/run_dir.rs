@@ -4,11 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use weft_data::lock;
 
 use crate::atomic::sync_folder;
 use crate::checkpoint;
 use crate::event_file::PREFIX as EVENTS;
+use crate::run_lock::RunLock;
 
 pub use crate::atomic::{can_write, folder_atomically, with_ending, write_atomically};
 
@@ -30,8 +30,7 @@ impl RunDir {
         let run = Self { root: root.to_path_buf() };
         fs::create_dir_all(root).with_context(|| root.display().to_string())?;
         let lock = run.lock()?;
-        let of_another = checkpoint::list(&run.checkpoints()).is_ok_and(|all| !all.is_empty());
-        if !run.recipe().exists() && !of_another {
+        if !run.recipe().exists() && !run.has_checkpoints() {
             run.refuse_others()?;
         } else {
             if !overwrite {
@@ -41,21 +40,51 @@ impl RunDir {
                     root.display()
                 );
             }
-            let tuned = fs::read_dir(run.tasks()).is_ok_and(|mut tasks| tasks.next().is_some());
-            ensure!(
-                !tuned,
-                "{}: models were fine-tuned from the run that is to be replaced; remove them, or put the new \
-                 run elsewhere with --out",
-                run.tasks().display()
-            );
-            run.clear().with_context(|| format!("removing the run in {}", root.display()))?;
+            run.remove()?;
         }
-        for folder in [run.checkpoints(), run.events()] {
+        run.make_folders()?;
+        Ok((run, lock))
+    }
+
+    /// Empties the run, for one that begins again in its place. `_lock` is this run's: without it another process could
+    /// have saved a checkpoint since it was found that there is none.
+    ///
+    /// # Errors
+    ///
+    /// When it has a checkpoint, or it cannot be written.
+    pub fn start_over(&self, _lock: &RunLock) -> Result<()> {
+        ensure!(
+            !self.has_checkpoints(),
+            "{}: expected no checkpoint of a run that starts over, and there is one by now: go on from it with --resume",
+            self.checkpoints().display()
+        );
+        self.remove()?;
+        self.make_folders()
+    }
+
+    fn has_checkpoints(&self) -> bool {
+        checkpoint::list(&self.checkpoints()).is_ok_and(|all| !all.is_empty())
+    }
+
+    /// Removes the run, unless there are others that go back to it.
+    fn remove(&self) -> Result<()> {
+        let tuned = fs::read_dir(self.tasks()).is_ok_and(|mut tasks| tasks.next().is_some());
+        ensure!(
+            !tuned,
+            "{}: models were fine-tuned from the run that is to be replaced; remove them, or put the new \
+             run elsewhere with --out",
+            self.tasks().display()
+        );
+        self.clear().with_context(|| format!("removing the run in {}", self.root.display()))
+    }
+
+    fn make_folders(&self) -> Result<()> {
+        for folder in [self.checkpoints(), self.events()] {
             fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
         }
         // A checkpoint is of no use in a folder that a power cut takes away.
-        sync_folder(root);
-        Ok((run, lock))
+        sync_folder(&self.root);
+        Ok(())
     }
 
     /// Fails where a file that a run writes is there, and no run that it could be of.
@@ -78,10 +107,7 @@ impl RunDir {
     ///
     /// When another process does.
     pub fn lock(&self) -> Result<RunLock> {
-        let path = self.root.join(".lock");
-        let held = lock::try_hold(&path).with_context(|| path.display().to_string())?;
-        let taken = || format!("{} is being trained by another process", self.root.display());
-        Ok(RunLock { _file: held.with_context(taken)? })
+        RunLock::take(&self.root)
     }
 
     /// Removes what a run writes, and nothing else that may stand in its folder. What says that it is finished goes
@@ -212,12 +238,6 @@ impl RunDir {
     }
 }
 
-/// A run's folder, held by this process.
-#[derive(Debug)]
-pub struct RunLock {
-    _file: fs::File,
-}
-
 /// A removal that found nothing to remove is done.
 fn remove(removed: std::io::Result<()>) -> std::io::Result<()> {
     match removed {
@@ -239,4 +259,25 @@ fn copy_folder(from: &Path, to: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_with_a_checkpoint_does_not_start_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let (run, lock) = RunDir::create(&folder.path().join("run"), false).unwrap();
+        fs::write(run.recipe(), "").unwrap();
+        fs::write(run.metrics(), "").unwrap();
+        let saved = run.checkpoints().join("00000009");
+        fs::create_dir(&saved).unwrap();
+        let error = run.start_over(&lock).unwrap_err().to_string();
+        assert!(error.contains("checkpoints") && error.contains("--resume"), "{error}");
+        assert!(saved.exists() && run.metrics().exists() && run.recipe().exists());
+        fs::remove_dir(&saved).unwrap();
+        run.start_over(&lock).unwrap();
+        assert!(!run.metrics().exists() && run.checkpoints().exists());
+    }
 }

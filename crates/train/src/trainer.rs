@@ -1,5 +1,6 @@
 //! The training loop.
 
+mod begin;
 mod data;
 mod finish;
 
@@ -7,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use burn::tensor::Device;
 use weft_data::codebook::Codebook;
 use weft_data::dataset::Dataset;
@@ -16,7 +17,6 @@ use weft_data::tokenizer::Tokenizer;
 use weft_objectives::Objectives;
 
 use crate::checkpoint::{self, Best, Checkpoint, Companions};
-use crate::codebook;
 use crate::collapse::CollapseMonitor;
 use crate::cut_texts::cut_texts;
 use crate::evaluate::{Evaluation, retrieve};
@@ -26,12 +26,13 @@ use crate::metrics_log::{self, Line, MetricsLog};
 use crate::progress;
 use crate::recipe::Recipe;
 use crate::report::Summary;
-use crate::run_dir::{RunDir, RunLock, write_atomically};
+use crate::run_dir::{RunDir, write_atomically};
+use crate::run_lock::RunLock;
 use crate::state::TrainState;
 use crate::step::Stepper;
 use crate::tasks::{Examples, TaskEvaluation, evaluate_task, has_labels};
 
-use data::{TRAIN, VALIDATION, loader, open_data, same_splits, tokenizer};
+use data::{TRAIN, VALIDATION, loader};
 pub use data::{credits, test_splits};
 
 /// What the best checkpoint is chosen by: mean recall on `val` before re-ranking.
@@ -64,129 +65,7 @@ pub enum Outcome {
     Interrupted { step: u64 },
 }
 
-/// The recipe of the run of the checkpoint in `path`, which a run in `out` starts from; an error where it is the run
-/// that lies there, which would be replaced by its own child.
-fn start_of(path: &Path, out: &Path) -> Result<String> {
-    let (run, checkpoint) = Checkpoint::locate(path)?;
-    ensure!(
-        out.canonicalize().ok().as_deref() != Some(run.root()),
-        "{}: the run that this one starts from lies there; put the new one elsewhere with --out",
-        out.display()
-    );
-    checkpoint.recipe()?.to_toml()
-}
-
 impl Trainer {
-    /// A new run in `out`.
-    ///
-    /// # Errors
-    ///
-    /// When the data cannot be read, the recipe does not fit them, or `out` holds a run and must not
-    /// be overwritten.
-    pub fn begin(mut recipe: Recipe, out: &Path, overwrite: bool, device: &Device) -> Result<Self> {
-        let begun = Instant::now();
-        recipe.check_padding()?;
-        let (dataset, examples) = open_data(&recipe, None)?;
-        // What the head is follows from the data, and belongs to what a run is.
-        recipe.model.task = examples.as_ref().map(Examples::head);
-        let tokenizer = Arc::new(tokenizer(&recipe, dataset.filled_split(TRAIN)?)?);
-        let (pad, padding) = (tokenizer.pad_id() as usize, recipe.model.text.padding_id);
-        ensure!(
-            padding.is_none_or(|id| id == pad),
-            "model.text.padding_id is {padding:?}, the tokenizer's padding token has the id {pad}"
-        );
-        recipe.model.concepts = recipe.concepts.as_ref().map(|table| table.of_model(&tokenizer));
-        let (mut state, start) = TrainState::begin(&recipe, tokenizer.vocab_size(), device)?;
-        recipe.stages()?.iter().try_for_each(|stage| stage.check_freeze(&mut state.model))?;
-        for line in start {
-            eprintln!("{line}");
-        }
-        // Nothing is written, let alone overwritten, before what can be wrong was tried.
-        loader(&recipe, &dataset, &tokenizer, 0)?;
-        let pipeline = recipe.pipeline(tokenizer.clone());
-        let codebook = codebook::begin(&recipe, dataset.split(TRAIN)?, &pipeline)?;
-        let codebook = codebook.map(|(codebook, line)| {
-            eprintln!("{line}");
-            codebook
-        });
-        let text = recipe.to_toml()?;
-        let started =
-            recipe.start.checkpoint.as_deref().map(|path| start_of(path, out)).transpose()?;
-        let splits = serde_json::to_vec_pretty(&dataset.split_listing())?;
-        let (run, lock) = RunDir::create(out, overwrite)?;
-        // The recipe first: what is cut short behind it is a run that can start over.
-        write_atomically(&run.recipe(), text.as_bytes())?;
-        started.iter().try_for_each(|text| write_atomically(&run.start(), text.as_bytes()))?;
-        write_atomically(&run.splits(), &splits)?;
-        let progress =
-            checkpoint::Progress { ledger: dataset.ledger.clone(), ..Default::default() };
-        let device = device.clone();
-        Ok(Self {
-            recipe,
-            run,
-            dataset,
-            examples,
-            tokenizer,
-            codebook,
-            state,
-            progress,
-            device,
-            begun,
-            _lock: lock,
-        })
-    }
-
-    /// Goes on with the run in `path`: a run directory, or one of its checkpoints. A run that was
-    /// stopped before its first checkpoint starts over.
-    ///
-    /// # Errors
-    ///
-    /// When there is no run, its checkpoint is damaged, or its data are no longer what they were.
-    pub fn resume(path: &Path, device: &Device) -> Result<Self> {
-        let begun = Instant::now();
-        if let Ok(run) = RunDir::open(path)
-            && checkpoint::list(&run.checkpoints()).is_ok_and(|all| all.is_empty())
-            && !path.join("manifest.json").exists()
-        {
-            ensure!(
-                !run.summary().exists(),
-                "{}: the run is finished and its checkpoints are gone: there is nothing to go on from",
-                path.display()
-            );
-            eprintln!("{}: no checkpoint yet: starting over", path.display());
-            return Self::begin(Recipe::read(&run.recipe())?, path, true, device);
-        }
-        let (run, checkpoint) = Checkpoint::locate(path)?;
-        let lock = run.lock()?;
-        let recipe = checkpoint.recipe()?;
-        let tokenizer = Arc::new(checkpoint.tokenizer()?);
-        let mut state = TrainState::new(&recipe, tokenizer.vocab_size(), device)?;
-        checkpoint.load_state(&mut state)?;
-        let (dataset, examples) = open_data(&recipe, Some(checkpoint.classes()?))?;
-        same_splits(&dataset, &run)?;
-        let codebook = checkpoint.codebook(&recipe)?;
-        let progress = checkpoint.progress()?;
-        checkpoint::sweep(&run.checkpoints())?;
-        checkpoint::discard_after(&run.checkpoints(), progress.step)?;
-        if progress.step < recipe.train.steps {
-            run.reopen().with_context(|| run.root().display().to_string())?;
-        }
-        let device = device.clone();
-        Ok(Self {
-            recipe,
-            run,
-            dataset,
-            examples,
-            tokenizer,
-            codebook,
-            state,
-            progress,
-            device,
-            begun,
-            _lock: lock,
-        })
-    }
-
     /// The run directory.
     pub fn root(&self) -> &Path {
         self.run.root()
