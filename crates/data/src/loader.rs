@@ -123,8 +123,8 @@ impl Loader {
     }
 
     /// The bad records met so far.
-    pub fn ledger(&self) -> Ledger {
-        self.ledger.clone()
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     /// How long `next` has waited for batches in all. What remains near zero is fast enough.

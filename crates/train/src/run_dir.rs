@@ -214,7 +214,7 @@ impl RunDir {
         self.root.join("splits.json")
     }
 
-    /// Bad records met so far.
+    /// Bad records met so far; while steps are taken, it may be half a minute behind.
     pub fn ledger(&self) -> PathBuf {
         self.root.join("bad-records.json")
     }

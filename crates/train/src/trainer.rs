@@ -1,14 +1,16 @@
-//! The training loop.
+//! A run: what it has, what it says of itself, how it is validated and saved.
 
+mod bad_records;
 mod begin;
 mod data;
 mod finish;
+mod steps;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use burn::tensor::Device;
 use weft_data::codebook::Codebook;
 use weft_data::dataset::Dataset;
@@ -17,22 +19,19 @@ use weft_data::tokenizer::Tokenizer;
 use weft_objectives::Objectives;
 
 use crate::checkpoint::{self, Best, Checkpoint, Companions};
-use crate::collapse::CollapseMonitor;
 use crate::cut_texts::cut_texts;
 use crate::evaluate::{Evaluation, retrieve};
 use crate::inference::Inference;
 use crate::interrupt::Interrupt;
-use crate::metrics_log::{self, Line, MetricsLog};
-use crate::progress;
+use crate::metrics_log::Line;
 use crate::recipe::Recipe;
 use crate::report::Summary;
-use crate::run_dir::{RunDir, write_atomically};
+use crate::run_dir::RunDir;
 use crate::run_lock::RunLock;
 use crate::state::TrainState;
-use crate::step::Stepper;
 use crate::tasks::{Examples, TaskEvaluation, evaluate_task, has_labels};
 
-use data::{TRAIN, VALIDATION, loader};
+use data::{TRAIN, VALIDATION};
 pub use data::{credits, test_splits};
 
 /// What the best checkpoint is chosen by: mean recall on `val` before re-ranking.
@@ -88,107 +87,6 @@ impl Trainer {
             return Ok(Outcome::Interrupted { step: self.progress.step });
         }
         self.finish(interrupt)
-    }
-
-    /// Takes the steps that are left. Returns whether the user stopped it.
-    fn train(&mut self, interrupt: &Interrupt) -> Result<bool> {
-        let train = self.recipe.train.clone();
-        let first = self.progress.step;
-        if first >= train.steps {
-            return Ok(false);
-        }
-        let stepper = Stepper::new(&self.recipe, &self.device)?;
-        let stepper = stepper.with_codebook(self.codebook.as_ref());
-        let mut loader = loader(&self.recipe, &self.dataset, &self.tokenizer, first)?
-            .with_ledger(self.progress.ledger.clone(), self.dataset.ledger.total());
-        let mut log = MetricsLog::open(&self.run.metrics(), &self.run.events(), first)?;
-        let mut monitor = CollapseMonitor::new(train.collapse_below);
-        // What was said before an interruption is not said again.
-        metrics_log::read(&self.run.metrics())?.iter().for_each(|line| _ = monitor.look(line));
-        let samples = train.batch_size * train.accumulate;
-        let mut display = progress::Progress::new(stepper.names(), first, train.steps, samples);
-        let (seconds_before, wait_before) = (self.progress.seconds, self.progress.data_wait);
-        self.write_ledger()?;
-        if self.recipe.eval.every > 0 && self.validated()?.is_none() {
-            eprintln!(
-                "{VALIDATION}: nothing that could be scored, so no checkpoint is chosen by it"
-            );
-        }
-
-        while self.progress.step < train.steps {
-            let step = self.progress.step;
-            let step_begun = Instant::now();
-            let batches = (0..train.accumulate)
-                .map(|_| loader.next().context("the loader ended")?.map_err(Into::into))
-                .collect::<Result<Vec<_>>>()?;
-            let mut line = self.step(&stepper, &batches, step)?;
-            line.push("epoch", batches[0].epoch as f64);
-            line.push("samples_per_second", samples as f64 / step_begun.elapsed().as_secs_f64());
-
-            self.progress.step += 1;
-            let done = self.progress.step;
-            let last = done == train.steps;
-            let every = |steps: u64| steps > 0 && done.is_multiple_of(steps);
-            let validates = self.recipe.eval.every > 0 && (every(self.recipe.eval.every) || last);
-            let improved = validates && self.validate(&mut line)?;
-            if every(train.log_every) || last || validates {
-                log.append(&line)?;
-                monitor.look(&line).iter().for_each(|warning| eprintln!("warning: {warning}"));
-            }
-            let ledger = loader.ledger();
-            if ledger.total() > self.progress.ledger.total() {
-                self.progress.ledger = ledger;
-                self.write_ledger()?;
-            }
-            display.show(&line, loader.wait());
-            self.progress.seconds = seconds_before + self.begun.elapsed().as_secs_f64();
-            self.progress.data_wait = wait_before + loader.wait().as_secs_f64();
-            let stopping = interrupt.requested();
-            if every(train.checkpoint_every) || last || stopping || improved {
-                // The log first: a checkpoint must not be ahead of it.
-                log.sync()?;
-                self.save()?;
-            }
-            if stopping {
-                display.finish();
-                return Ok(true);
-            }
-        }
-        display.finish();
-        if self.progress.ledger.total() > 0 {
-            eprintln!("records that could not be used:\n{}", self.progress.ledger);
-        }
-        Ok(false)
-    }
-
-    fn write_ledger(&self) -> Result<()> {
-        if self.progress.ledger.total() == 0 {
-            return Ok(());
-        }
-        let bytes = serde_json::to_vec_pretty(&self.progress.ledger)?;
-        write_atomically(&self.run.ledger(), &bytes)
-    }
-
-    /// Takes one step; if it fails, the keys of its batch are kept for whoever looks into it.
-    fn step(
-        &mut self,
-        stepper: &Stepper,
-        batches: &[weft_data::batch::Batch],
-        step: u64,
-    ) -> Result<Line> {
-        let state = &mut self.state;
-        let line = stepper.step(state, batches, step);
-        line.map_err(|error| {
-            let keys: Vec<&String> = batches.iter().flat_map(|batch| &batch.keys).collect();
-            let path = self.run.failed_step(step + 1);
-            let saved = serde_json::to_vec_pretty(&keys)
-                .map_err(Into::into)
-                .and_then(|bytes| write_atomically(&path, &bytes));
-            match saved {
-                Ok(()) => error.context(format!("the batch's keys are in {}", path.display())),
-                Err(second) => error.context(format!("and its keys could not be saved: {second}")),
-            }
-        })
     }
 
     /// The records that checkpoints are chosen by; nothing where there are none, or their answers are not known.
