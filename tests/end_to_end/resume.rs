@@ -215,6 +215,25 @@ fn what_another_process_trains_is_not_looked_at() {
     assert!(run.join("summary.json").exists());
 }
 
+/// What counts as finished is: a run without its report goes on to it.
+#[test]
+fn a_run_whose_report_cannot_be_written_is_not_finished() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    succeed(train(&run, 1, &[]));
+    let (summary, report) = (run.join("summary.json"), run.join("report.html"));
+    std::fs::remove_file(&summary).unwrap();
+    std::fs::remove_file(&report).unwrap();
+    std::fs::create_dir(&report).unwrap();
+    let mut again = weft(&["train", "--resume"]);
+    again.arg(&run);
+    assert!(fail(again).contains("report.html"));
+    assert!(!summary.exists());
+    std::fs::remove_dir(&report).unwrap();
+    resume(&run);
+    assert!(summary.exists() && report.is_file());
+}
+
 /// A new run does not begin among the checkpoints of one whose recipe is gone.
 #[test]
 fn checkpoints_without_a_recipe_are_a_run() {

@@ -28,7 +28,7 @@ struct Tested<'a> {
 }
 
 impl Trainer {
-    /// Evaluates the test splits and writes summary and report.
+    /// Evaluates the test splits and writes report and summary.
     pub(super) fn finish(self, interrupt: &Interrupt) -> Result<Outcome> {
         let begun = Instant::now();
         let model = self.inference();
@@ -37,8 +37,9 @@ impl Trainer {
             return Ok(Outcome::Interrupted { step: self.progress.step });
         };
         let summary = self.summary(begun, &tested.results);
-        write_atomically(&self.run.summary(), &serde_json::to_vec_pretty(&summary)?)?;
         self.write_report(&model, &summary, &tested)?;
+        // Last: a run with a summary is finished.
+        write_atomically(&self.run.summary(), &serde_json::to_vec_pretty(&summary)?)?;
         Ok(Outcome::Finished { summary, table: results_table(&tested.results) })
     }
 
