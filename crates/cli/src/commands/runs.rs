@@ -74,14 +74,15 @@ impl Runs {
     /// Runs `command`, which is about the run in `folder`.
     fn succeed(self, mut command: Command, folder: &Path) -> Result<()> {
         let Some(threads) = self.threads else {
-            let status = command.status()?;
+            let status = command.status().with_context(|| format!("starting {command:?}"))?;
             ensure!(status.success(), "{command:?} ended with {status}");
             return Ok(());
         };
         let log = with_ending(folder, "log");
         let file = created(&log)?;
         command.env("RAYON_NUM_THREADS", threads.to_string());
-        let status = command.stdout(file.try_clone()?).stderr(file).status()?;
+        let status = command.stdout(file.try_clone()?).stderr(file).status();
+        let status = status.with_context(|| format!("starting {command:?}"))?;
         ensure!(
             status.success(),
             "{command:?} ended with {status}: {} ends in\n{}",
@@ -209,7 +210,22 @@ fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
 
 /// This program, in a process of its own: a run must not inherit another's memory.
 fn weft(subcommand: &str) -> Result<Command> {
-    let mut command = Command::new(std::env::current_exe().context("where this program lies")?);
+    let mut command = Command::new(this_program()?);
+    // What the process is called, and calls itself in its messages, whatever it was found by.
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::arg0(&mut command, "weft");
     command.arg(subcommand);
     Ok(command)
+}
+
+/// What this process runs, even after another build has taken its place: a grid ends with the program, and at the
+/// commit, that it began with.
+#[cfg(target_os = "linux")]
+fn this_program() -> Result<PathBuf> {
+    Ok(PathBuf::from("/proc/self/exe"))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn this_program() -> Result<PathBuf> {
+    std::env::current_exe().context("where this program lies")
 }
