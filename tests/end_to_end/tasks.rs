@@ -382,6 +382,14 @@ fn a_study_of_one_model_fine_tunes_copies_of_it() {
     }
     assert!(table.ends_with(&succeed(study())));
 
+    // What another fine-tuning left half done is not brought to its end.
+    let left = out.join("seed-0/tasks/sentences/summary.json");
+    std::fs::remove_file(&left).unwrap();
+    std::fs::write(&task, text.replace("steps = 2", "steps = 3")).unwrap();
+    let error = fail(study());
+    assert!(error.contains("other settings") && error.contains("expected 3"), "{error}");
+    assert!(!left.exists(), "it was brought to its end");
+
     // Another recipe's study is not taken for this one.
     let mut other = weft(&["study", "quick", "--seeds", "0", "--set", "train.steps=3", "--out"]);
     other.arg(&out).arg("--tasks").arg(&task);

@@ -1,6 +1,6 @@
 //! `weft ablate`: variants of a recipe over the same seeds, as one table.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -16,7 +16,8 @@ use weft_train::{Recipe, RunDir};
 
 use super::eval;
 use super::kept_cells::{Cell, KeptCells};
-use super::runs::{Runs, check, check_start, distinct, fine_tuning, settings};
+use super::queue::{at_once, threads_of_a_job};
+use super::runs::{Runs, Training, distinct};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -105,32 +106,6 @@ pub fn run(args: Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Does `work` for each of `items`, in their order, `jobs` at a time. After an error nothing new is begun.
-fn at_once<T: Send>(jobs: u16, items: Vec<T>, work: impl Fn(T) -> Result<()> + Sync) -> Result<()> {
-    let queue = Mutex::new(VecDeque::from(items));
-    let one = || -> Result<()> {
-        loop {
-            let item = queue.lock().expect("no thread panicked").pop_front();
-            let Some(item) = item else { return Ok(()) };
-            if let Err(error) = work(item) {
-                queue.lock().expect("no thread panicked").clear();
-                return Err(error);
-            }
-        }
-    };
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..jobs).map(|_| scope.spawn(one)).collect();
-        let ended = threads.into_iter().map(|thread| thread.join().expect("no thread panicked"));
-        // Each ends before the first error is told.
-        ended.collect::<Vec<_>>().into_iter().collect()
-    })
-}
-
-fn threads_of_a_job(jobs: u16) -> usize {
-    let all = std::thread::available_parallelism().map_or(1, usize::from);
-    (all / usize::from(jobs)).max(1)
-}
-
 /// What there is to do for a seed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Work<'a> {
@@ -198,9 +173,15 @@ impl<'a> Maker<'a> {
         ensure!(*started != Some(false), "{}: could not be made", folder.display());
         if started.is_none() {
             *started = Some(false);
-            let (name, set) = ((START_SEED + seed).to_string(), start.settings());
-            self.start_runs.train(&folder, &start.recipe, None, &settings(&name, &set))?;
-            check(&folder, start.recipe_of(seed)?)?;
+            let training = Training {
+                recipe: &start.recipe,
+                from: None,
+                seed: START_SEED + seed,
+                set: start.settings(),
+                wanted: start.recipe_of(seed)?,
+                start: None,
+            };
+            self.start_runs.train(&folder, &training)?;
             *started = Some(true);
         }
         Ok(())
@@ -215,16 +196,15 @@ impl<'a> Maker<'a> {
         self.start(seed)?;
         let grid = self.grid;
         let folder = grid.folder(variant, &self.out).join(format!("seed-{seed}"));
-        let (name, set) = (seed.to_string(), self.settings(variant, seed));
-        if RunDir::open(&folder).is_ok() {
-            // Before the rest of another one is trained.
-            check(&folder, self.recipe(variant, seed)?)?;
-        }
-        self.runs.train(&folder, &grid.recipe, None, &settings(&name, &set))?;
-        check(&folder, self.recipe(variant, seed)?)?;
-        if let Some(start) = &grid.start {
-            check_start(&folder, start.recipe_of(seed)?)?;
-        }
+        let training = Training {
+            recipe: &grid.recipe,
+            from: None,
+            seed,
+            set: self.settings(variant, seed),
+            wanted: self.recipe(variant, seed)?,
+            start: grid.start.as_ref().map(|start| start.recipe_of(seed)).transpose()?,
+        };
+        self.runs.train(&folder, &training)?;
         let mut cell = Cell {
             variant: variant.name.clone(),
             seed,
@@ -238,9 +218,7 @@ impl<'a> Maker<'a> {
             cell.results.extend(self.runs.evaluated(&folder, task, &splits)?);
         }
         for task in &grid.tasks {
-            let tuned = self.runs.fine_tuned(&folder, task, &name, &grid.task_settings())?;
-            let recipe = fine_tuning(&folder, task, &tuned)?.with(&grid.task_settings())?;
-            check(&tuned, Recipe { seed, ..recipe })?;
+            let tuned = self.runs.fine_tuned(&folder, task, seed, &grid.task_settings())?;
             cell.results.extend(self.runs.evaluated(&tuned, "own", &grid.splits(None))?);
             cell.seconds += seconds(&tuned)?;
         }
@@ -353,21 +331,5 @@ mod tests {
         let order = [start(7), start(8), first, second, start(9), third, fourth];
         assert_eq!(in_order(true, &missing), order);
         assert_eq!(in_order(true, &[]), []);
-    }
-
-    #[test]
-    fn after_an_error_nothing_new_is_begun() {
-        let begun = Mutex::new(Vec::new());
-        let work = |item: u32| {
-            begun.lock().unwrap().push(item);
-            ensure!(item != 2, "item {item}");
-            Ok(())
-        };
-        let error = at_once(1, (0..5).collect(), work).unwrap_err();
-        assert_eq!(
-            (error.to_string().as_str(), begun.into_inner().unwrap()),
-            ("item 2", vec![0, 1, 2])
-        );
-        assert!(at_once(3, (0..5).collect::<Vec<u32>>(), |_| Ok(())).is_ok());
     }
 }

@@ -9,6 +9,7 @@ pub mod export;
 pub mod import;
 pub mod inspect;
 mod kept_cells;
+mod queue;
 mod runs;
 pub mod search;
 pub mod source;

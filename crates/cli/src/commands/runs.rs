@@ -19,37 +19,86 @@ pub struct Runs {
     pub threads: Option<usize>,
 }
 
-impl Runs {
-    /// A run in `folder`: nothing where it is finished, the rest of one that was interrupted, or all.
-    pub fn train(
-        self,
-        folder: &Path,
-        recipe: &str,
-        from: Option<&Path>,
-        settings: &[&str],
-    ) -> Result<()> {
-        if folder.join("summary.json").exists() {
-            return Ok(());
-        }
+/// A run to be trained: what `weft train` is told, and what must come of it.
+pub struct Training<'a> {
+    pub recipe: &'a str,
+    /// The run or the checkpoint that it fine-tunes.
+    pub from: Option<PathBuf>,
+    pub seed: u64,
+    pub set: Vec<String>,
+    /// Its whole recipe.
+    pub wanted: Recipe,
+    /// That of the run that it starts from, where this matters.
+    pub start: Option<Recipe>,
+}
+
+impl Training<'_> {
+    /// `weft train` for the run in `folder`: all of it, or the rest of one that was interrupted.
+    fn command(&self, folder: &Path) -> Result<Command> {
         let mut command = weft("train")?;
         if RunDir::open(folder).is_ok() {
             command.arg("--resume").arg(folder);
-        } else {
-            command.arg(recipe).arg("--out").arg(folder).args(settings);
-            if let Some(from) = from {
-                command.arg("--from").arg(from);
-            }
+            return Ok(command);
         }
-        eprintln!("{}", folder.display());
-        self.succeed(command, folder)
+        command.arg(self.recipe).arg("--out").arg(folder);
+        command.args(["--seed", &self.seed.to_string()]);
+        command.args(self.set.iter().flat_map(|key| ["--set", key]));
+        if let Some(from) = &self.from {
+            command.arg("--from").arg(from);
+        }
+        Ok(command)
+    }
+
+    /// Fails where the run in `folder` is another one than this.
+    fn check(&self, folder: &Path) -> Result<()> {
+        check(folder, &self.wanted)?;
+        self.start.as_ref().map_or(Ok(()), |start| check_start(folder, start))
+    }
+
+    /// The same as far as a run that has begun says what it is: its recipe comes first.
+    fn check_begun(&self, folder: &Path) -> Result<()> {
+        let Ok(run) = RunDir::open(folder) else { return Ok(()) };
+        if run.start().exists() { self.check(folder) } else { check(folder, &self.wanted) }
+    }
+}
+
+impl Runs {
+    /// A run in `folder`: nothing where it is finished, the rest of one that was interrupted, or all.
+    ///
+    /// # Errors
+    ///
+    /// When the run that is there is another one, or it fails.
+    pub fn train(self, folder: &Path, training: &Training) -> Result<()> {
+        // Before the rest of another one is trained.
+        training.check_begun(folder)?;
+        if !folder.join("summary.json").exists() {
+            eprintln!("{}", folder.display());
+            self.succeed(training.command(folder)?, folder)?;
+        }
+        training.check(folder)
     }
 
     /// The run of the fine-tuning recipe `task` from `run`, or, as in `scenes-entailment@scenes-vqa`, from
     /// what another one made of it, with `set` in place of its keys. Nothing is done where it is finished.
-    pub fn fine_tuned(self, run: &Path, task: &str, seed: &str, set: &[String]) -> Result<PathBuf> {
+    ///
+    /// # Errors
+    ///
+    /// As [`Runs::train`].
+    pub fn fine_tuned(self, run: &Path, task: &str, seed: u64, set: &[String]) -> Result<PathBuf> {
         let (recipe, from) = start(run, task)?;
         let folder = task_folder(run, recipe)?;
-        self.train(&folder, recipe, Some(&from), &settings(seed, set))?;
+        let base = Recipe::read(&RunDir::open(&from)?.recipe())?;
+        // Where it starts from changes nothing in what it is.
+        let wanted = fine_tune_of(recipe, &base, Path::new(""))?.with(set)?;
+        let training = Training {
+            recipe,
+            from: Some(from),
+            seed,
+            set: set.to_vec(),
+            wanted: Recipe { seed, ..wanted },
+            start: None,
+        };
+        self.train(&folder, &training)?;
         Ok(folder)
     }
 
@@ -112,19 +161,19 @@ fn created(path: &Path) -> Result<File> {
 
 /// Fails where the run in `folder` is not that of the recipe `wanted`: a grid, a recipe or what it was begun
 /// with has changed since.
-pub fn check(folder: &Path, wanted: Recipe) -> Result<()> {
+pub fn check(folder: &Path, wanted: &Recipe) -> Result<()> {
     same(folder, &RunDir::open(folder)?.recipe(), wanted)
 }
 
 /// Fails where the run in `folder` did not start from one of the recipe `wanted`.
-pub fn check_start(folder: &Path, wanted: Recipe) -> Result<()> {
+fn check_start(folder: &Path, wanted: &Recipe) -> Result<()> {
     same(folder, &RunDir::open(folder)?.start(), wanted)
 }
 
 /// Fails where `recipe`, a file of the run in `folder`, is another one than `wanted`.
-fn same(folder: &Path, recipe: &Path, wanted: Recipe) -> Result<()> {
+fn same(folder: &Path, recipe: &Path, wanted: &Recipe) -> Result<()> {
     let found = essence(Recipe::read(recipe)?);
-    let mut wanted = essence(wanted);
+    let mut wanted = essence(wanted.clone());
     // What follows from the data stands in the run's own recipe alone.
     wanted.model.concepts.clone_from(&found.model.concepts);
     wanted.model.task.clone_from(&found.model.task);
@@ -141,26 +190,12 @@ fn same(folder: &Path, recipe: &Path, wanted: Recipe) -> Result<()> {
     Ok(())
 }
 
-/// The whole recipe that the run should have which `Runs::fine_tuned` put into `folder`.
-pub fn fine_tuning(run: &Path, task: &str, folder: &Path) -> Result<Recipe> {
-    let (recipe, from) = start(run, task)?;
-    let base = Recipe::read(&RunDir::open(&from)?.recipe())?;
-    let began = Recipe::read(&RunDir::open(folder)?.recipe())?.start.checkpoint;
-    fine_tune_of(recipe, &base, &began.unwrap_or_default())
-}
-
 /// `seeds`, none of them twice: what is counted twice would make figures look surer than they are.
 pub fn distinct(seeds: &[u64]) -> Result<Vec<u64>> {
     for (at, seed) in seeds.iter().enumerate() {
         ensure!(!seeds[..at].contains(seed), "seed {seed} is there twice");
     }
     Ok(seeds.to_vec())
-}
-
-/// A run's seed and keys, as arguments of `weft train`.
-pub fn settings<'a>(seed: &'a str, set: &'a [String]) -> Vec<&'a str> {
-    let keys = set.iter().flat_map(|key| ["--set", key.as_str()]);
-    ["--seed", seed].into_iter().chain(keys).collect()
 }
 
 /// The name of a fine-tuning recipe, and the run that it starts from.

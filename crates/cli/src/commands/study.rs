@@ -9,7 +9,7 @@ use weft_train::fine_tune::fine_tune_of;
 use weft_train::run_dir::{can_write, write_atomically};
 use weft_train::{Recipe, RunDir};
 
-use super::runs::{Runs, check, distinct, fine_tuning, settings};
+use super::runs::{Runs, Training, check, distinct};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -66,24 +66,31 @@ pub fn run(args: Args) -> Result<ExitCode> {
 fn one_seed(args: &Args, seed: u64) -> Result<Vec<TaskResult>> {
     let runs = Runs::default();
     let run = args.out.join(format!("seed-{seed}"));
-    let name = seed.to_string();
-    let wanted = match &args.from {
+    match &args.from {
         Some(from) => {
             let from = RunDir::open(from)?;
             if RunDir::open(&run).is_err() {
                 from.copy(&run)?;
             }
-            Recipe::read(&from.recipe())?
+            check(&run, &Recipe::read(&from.recipe())?)?;
         }
-        None => {
-            runs.train(&run, &args.recipe, None, &settings(&name, &args.set))?;
-            Recipe { seed, ..Recipe::open(&args.recipe)?.with(&args.set)? }
-        }
-    };
-    check(&run, wanted)?;
+        None => runs.train(&run, &pre_training(args, seed)?)?,
+    }
     for task in &args.tasks {
-        let tuned = runs.fine_tuned(&run, task, &name, &[])?;
-        check(&tuned, Recipe { seed, ..fine_tuning(&run, task, &tuned)? })?;
+        runs.fine_tuned(&run, task, seed, &[])?;
     }
     runs.evaluated(&run, "all", &[])
+}
+
+/// What is trained where the study starts from nothing.
+fn pre_training(args: &Args, seed: u64) -> Result<Training<'_>> {
+    let recipe = Recipe::open(&args.recipe)?.with(&args.set)?;
+    Ok(Training {
+        recipe: &args.recipe,
+        from: None,
+        seed,
+        set: args.set.clone(),
+        wanted: Recipe { seed, ..recipe },
+        start: None,
+    })
 }
