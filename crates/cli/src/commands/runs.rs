@@ -10,6 +10,7 @@ use weft_eval::TaskResult;
 use weft_train::ablation::essence;
 use weft_train::fine_tune::fine_tune_of;
 use weft_train::run_dir::with_ending;
+use weft_train::run_lock::RunLock;
 use weft_train::{Recipe, RunDir};
 
 /// How runs are started. By default they say on the terminal what they do, and use the whole machine.
@@ -63,19 +64,38 @@ impl Training<'_> {
 }
 
 impl Runs {
-    /// A run in `folder`: nothing where it is finished, the rest of one that was interrupted, or all.
+    /// A run in `folder`: nothing where it is finished, the rest of one that was interrupted, or all. Where another
+    /// process trains it, what that leaves is waited for. This holds nothing meanwhile that others could wait for.
     ///
     /// # Errors
     ///
     /// When the run that is there is another one, or it fails.
     pub fn train(self, folder: &Path, training: &Training) -> Result<()> {
-        // Before the rest of another one is trained.
-        training.check_begun(folder)?;
-        if !folder.join("summary.json").exists() {
+        let is_finished = || folder.join("summary.json").exists();
+        loop {
+            // Before the rest of another one is trained, or waited for.
+            training.check_begun(folder)?;
+            if is_finished() {
+                return training.check(folder);
+            }
+            if RunLock::is_taken(folder)? {
+                eprintln!("{}: waiting for another process, which trains it", folder.display());
+                RunLock::wait(folder)?;
+                continue;
+            }
+            if is_finished() {
+                // It ended between the two looks.
+                continue;
+            }
             eprintln!("{}", folder.display());
-            self.succeed(training.command(folder)?, folder)?;
+            let ended = self.succeed(training.command(folder)?, folder);
+            // Another process may have begun the same run at the same moment, and been faster.
+            if ended.is_err() && (is_finished() || RunLock::is_taken(folder)?) {
+                continue;
+            }
+            ended?;
+            return training.check(folder);
         }
-        training.check(folder)
     }
 
     /// The run of the fine-tuning recipe `task` from `run`, or, as in `scenes-entailment@scenes-vqa`, from
