@@ -92,6 +92,10 @@ fn a_run_leaves_everything_and_serves_every_command() {
         assert!(!summary[key].is_null(), "{key}");
     }
     assert!(summary["peak_rss_mib"].as_u64().unwrap() > 10);
+    // Who trained it, as it calls itself.
+    let version = succeed(weft(&["--version"]));
+    let [commit] = &summary["commits"].as_array().unwrap()[..] else { panic!("{summary}") };
+    assert!(version.contains(&format!("({})", commit.as_str().unwrap())), "{version} {commit}");
     let metrics = summary["metrics"]["test_compositions"].as_object().unwrap();
     for direction in ["i2t", "t2i"] {
         for k in [1, 5, 10] {

@@ -1,5 +1,7 @@
 //! Checkpoints: directories with a manifest of content hashes, written aside and renamed.
 
+mod progress;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
@@ -9,7 +11,6 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use weft_data::codebook::Codebook;
-use weft_data::error::Ledger;
 use weft_data::preprocess::Preprocess;
 use weft_data::tokenizer::{Phrases, Tokenizer};
 use weft_model::weights;
@@ -18,6 +19,8 @@ use crate::atomic::sync_folder;
 use crate::recipe::Recipe;
 use crate::run_dir::RunDir;
 use crate::state::TrainState;
+
+pub use progress::{Best, Progress, UNKNOWN_COMMIT};
 
 const FORMAT: u32 = 1;
 const MANIFEST: &str = "manifest.json";
@@ -44,28 +47,6 @@ struct Manifest {
 struct Entry {
     bytes: u64,
     sha256: String,
-}
-
-/// Where a run stands, besides its tensors. Data position and all randomness follow from the step
-/// and the recipe's seed.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Progress {
-    /// Steps done.
-    pub step: u64,
-    /// Seconds spent training, over all restarts.
-    pub seconds: f64,
-    /// Seconds of these spent waiting for data.
-    pub data_wait: f64,
-    /// Records that could not be used so far.
-    pub ledger: Ledger,
-    /// The best value so far of what the best checkpoint is chosen by, and its step.
-    pub best: Option<Best>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Best {
-    pub step: u64,
-    pub value: f64,
 }
 
 /// What a run writes besides its state: the same in every checkpoint.

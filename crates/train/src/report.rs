@@ -28,6 +28,9 @@ pub struct Summary {
     pub samples_per_second: f64,
     pub data_wait_fraction: f64,
     pub peak_rss_mib: u64,
+    /// Commits of the programs that trained it; runs of before this was kept say nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commits: Vec<String>,
     /// The checkpoint with the highest mean recall on `val`.
     pub best: Option<Best>,
     /// What a random ranking would give, per split.

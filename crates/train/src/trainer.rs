@@ -51,6 +51,8 @@ pub struct Trainer {
     codebook: Option<Codebook>,
     state: TrainState,
     progress: checkpoint::Progress,
+    /// Of this program.
+    commit: String,
     device: Device,
     begun: Instant,
     _lock: RunLock,
@@ -72,6 +74,11 @@ impl Trainer {
 
     pub fn recipe(&self) -> &Recipe {
         &self.recipe
+    }
+
+    /// The same by a program that was made of `commit`, which the run's summary then names.
+    pub fn of_commit(self, commit: &str) -> Self {
+        Self { commit: commit.into(), ..self }
     }
 
     /// Trains to the last step, evaluates, and writes summary and report.

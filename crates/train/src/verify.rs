@@ -63,6 +63,7 @@ mod tests {
             samples_per_second: 1.0,
             data_wait_fraction: 0.0,
             peak_rss_mib: 1,
+            commits: Vec::new(),
             best: None,
             chance: Default::default(),
             metrics,

@@ -15,7 +15,7 @@ use weft_train::run_dir::{can_write, with_ending, write_atomically};
 use weft_train::{Recipe, RunDir};
 
 use super::eval;
-use super::kept_cells::{Cell, KeptCells};
+use super::kept_cells::{Cell, KeptCells, commits};
 use super::queue::{at_once, threads_of_a_job};
 use super::runs::{Runs, Training, distinct};
 
@@ -205,26 +205,30 @@ impl<'a> Maker<'a> {
             start: grid.start.as_ref().map(|start| start.recipe_of(seed)).transpose()?,
         };
         self.runs.train(&folder, &training)?;
-        let mut cell = Cell {
-            variant: variant.name.clone(),
-            seed,
-            recipes: self.fingerprint(variant, seed)?,
-            commit: env!("WEFT_COMMIT").into(),
-            seconds: seconds(&folder)?,
-            results: Vec::new(),
-        };
+        let mut runs = vec![summary(&folder)?];
+        let mut results = Vec::new();
         for task in &grid.evaluate {
             let splits = grid.splits(Some(task));
-            cell.results.extend(self.runs.evaluated(&folder, task, &splits)?);
+            results.extend(self.runs.evaluated(&folder, task, &splits)?);
         }
         for task in &grid.tasks {
             let tuned = self.runs.fine_tuned(&folder, task, seed, &grid.task_settings())?;
-            cell.results.extend(self.runs.evaluated(&tuned, "own", &grid.splits(None))?);
-            cell.seconds += seconds(&tuned)?;
+            results.extend(self.runs.evaluated(&tuned, "own", &grid.splits(None))?);
+            runs.push(summary(&tuned)?);
         }
-        if let Some(missing) = self.missing(&cell.results) {
+        if let Some(missing) = self.missing(&results) {
             bail!("{}: no {missing}", folder.display());
         }
+        let seconds = runs.iter().map(|run| run.seconds).sum();
+        runs.extend(self.start_folder(seed).map(|start| summary(&start)).transpose()?);
+        let cell = Cell {
+            variant: variant.name.clone(),
+            seed,
+            recipes: self.fingerprint(variant, seed)?,
+            commit: commits(&runs, env!("WEFT_COMMIT")),
+            seconds,
+            results,
+        };
         self.kept.lock().expect("no thread panicked").add(cell)
     }
 
@@ -287,13 +291,11 @@ impl<'a> Maker<'a> {
     }
 }
 
-/// What the run in `folder` took.
-fn seconds(folder: &Path) -> Result<f64> {
+/// What the finished run in `folder` says of itself.
+fn summary(folder: &Path) -> Result<Summary> {
     let path = RunDir::open(folder)?.summary();
     let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    let summary: Summary =
-        serde_json::from_str(&text).with_context(|| path.display().to_string())?;
-    Ok(summary.seconds)
+    serde_json::from_str(&text).with_context(|| path.display().to_string())
 }
 
 /// How the table came about.

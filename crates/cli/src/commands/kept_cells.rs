@@ -1,11 +1,14 @@
 //! What the runs of a grid gave, kept beside its table, so that nobody needs the runs to check it or go on.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use weft_data::lock;
 use weft_eval::TaskResult;
+use weft_train::checkpoint::UNKNOWN_COMMIT;
+use weft_train::report::Summary;
 use weft_train::run_dir::{with_ending, write_atomically};
 
 /// What one variant gave with one seed.
@@ -16,11 +19,27 @@ pub struct Cell {
     pub seed: u64,
     /// SHA-256 of all recipes behind it.
     pub recipes: String,
-    /// Of the program that made or collected the cell, `+` where its sources were changed since.
+    /// Of the program that made or collected the cell, `+` where its sources were changed since. Where another one
+    /// trained its runs, both, as `A and B (collected at C)`.
     pub commit: String,
     /// What its runs took.
     pub seconds: f64,
     pub results: Vec<TaskResult>,
+}
+
+/// What a cell of these runs says of the programs behind it, when that of the commit `own` collects it. Where no run
+/// knows who trained it, this is `own` alone: it made or collected the cell.
+pub fn commits(runs: &[Summary], own: &str) -> String {
+    let known = runs.iter().flat_map(|run| &run.commits).map(String::as_str);
+    let mut trained: BTreeSet<&str> = known.collect();
+    if trained.is_empty() {
+        return own.into();
+    }
+    if runs.iter().any(|run| run.commits.is_empty()) {
+        trained.insert(UNKNOWN_COMMIT);
+    }
+    let trained = Vec::from_iter(trained).join(" and ");
+    if trained == own { trained } else { format!("{trained} (collected at {own})") }
 }
 
 /// The cells of a grid in a JSON file, if there is one.
@@ -165,6 +184,27 @@ mod tests {
         let named: Vec<&str> =
             kept.cells[0].results.iter().map(|result| &*result.checkpoint).collect();
         assert_eq!(named, ["runs/a", "runs/b"]);
+    }
+
+    #[test]
+    fn a_cell_names_who_trained_it_and_who_collected_it() {
+        let run = |commits: &str| -> Summary {
+            let text = format!(
+                r#"{{"recipe": "quick", "seed": 0, "steps": 1, "seconds": 1, "samples_per_second": 1,
+                     "data_wait_fraction": 0, "peak_rss_mib": 1, "best": null, "chance": {{}},
+                     "metrics": {{}}{commits}}}"#
+            );
+            serde_json::from_str(&text).unwrap()
+        };
+        let (a, b) = (run(r#", "commits": ["a"]"#), run(r#", "commits": ["b", "a"]"#));
+        let silent = run("");
+        let of =
+            |runs: &[&Summary]| commits(&runs.iter().copied().cloned().collect::<Vec<_>>(), "a");
+        assert_eq!(of(&[&a, &a]), "a");
+        assert_eq!(of(&[&b]), "a and b (collected at a)");
+        assert_eq!(of(&[&silent, &silent]), "a");
+        assert_eq!(of(&[&silent, &a]), "a and unknown (collected at a)");
+        assert!(!serde_json::to_string(&silent).unwrap().contains("commits"));
     }
 
     #[test]

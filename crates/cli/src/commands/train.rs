@@ -66,7 +66,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         None => begin(&args)?,
     };
     let root = trainer.root().to_path_buf();
-    match trainer.run(&interrupt)? {
+    match trainer.of_commit(env!("WEFT_COMMIT")).run(&interrupt)? {
         Outcome::Finished { summary, table } => {
             println!("{table}");
             println!(

@@ -12,7 +12,7 @@ use weft_data::tokenizer::Tokenizer;
 
 use super::Trainer;
 use super::data::{TRAIN, loader, open_data, same_splits, tokenizer};
-use crate::checkpoint::{self, Checkpoint, Progress};
+use crate::checkpoint::{self, Checkpoint, Progress, UNKNOWN_COMMIT};
 use crate::codebook;
 use crate::recipe::Recipe;
 use crate::run_dir::{RunDir, write_atomically};
@@ -86,6 +86,7 @@ impl Trainer {
             codebook,
             state,
             progress,
+            commit: UNKNOWN_COMMIT.into(),
             device,
             begun,
             _lock: lock,
@@ -158,6 +159,7 @@ impl NewRun {
             codebook: self.codebook,
             state: self.state,
             progress,
+            commit: UNKNOWN_COMMIT.into(),
             device: self.device,
             begun: self.begun,
             _lock: lock,

@@ -99,6 +99,7 @@ impl Trainer {
             samples_per_second: samples / trained.max(1e-9),
             data_wait_fraction: self.progress.data_wait / trained.max(1e-9),
             peak_rss_mib: peak_rss_mib(),
+            commits: self.progress.commits.clone(),
             best: self.progress.best,
             chance: BTreeMap::new(),
             metrics: BTreeMap::new(),

@@ -41,6 +41,7 @@ impl Trainer {
                 "{VALIDATION}: nothing that could be scored, so no checkpoint is chosen by it"
             );
         }
+        self.progress.taken_by(&self.commit);
         let ended = self.take_steps(&mut steps, interrupt);
         // However it ended: whoever looks into a budget that is spent needs the records above all.
         let written = steps.bad_records.write(steps.loader.ledger());
