@@ -1,122 +1,19 @@
 //! Variants of a recipe over the same seeds, and whether they differ.
 
-use serde::{Deserialize, Serialize};
+mod difference;
+mod metric;
 
+pub use difference::{Moments, PairedDifference};
+pub use metric::MetricName;
+
+use crate::TaskResult;
 use crate::report::escape;
-use crate::{Answerer, TaskResult};
-
-/// A figure of an evaluation, written `task/split/metric` in a grid.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct MetricName {
-    pub task: String,
-    pub split: String,
-    pub metric: String,
-}
-
-impl TryFrom<String> for MetricName {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let parts: Vec<&str> = text.split('/').collect();
-        match parts[..] {
-            [task, split, metric] if parts.iter().all(|part| !part.is_empty()) => {
-                Ok(Self { task: task.into(), split: split.into(), metric: metric.into() })
-            }
-            _ => Err(format!("metric {text:?}: expected task/split/metric")),
-        }
-    }
-}
-
-impl From<MetricName> for String {
-    fn from(name: MetricName) -> String {
-        format!("{}/{}/{}", name.task, name.split, name.metric)
-    }
-}
-
-impl MetricName {
-    /// The figure in the results of one run.
-    pub fn find(&self, results: &[TaskResult]) -> Option<f64> {
-        let result = results.iter().find(|r| r.task == self.task && r.split == self.split)?;
-        result.metrics.get(&self.metric).copied()
-    }
-
-    /// What chance gives for it, where the run says so: that of a kind of examples is that of all, and a shortlist's
-    /// order changes nothing for who guesses.
-    fn chance(&self, results: &[TaskResult]) -> Option<f64> {
-        let metric = self.metric.split('[').next().unwrap_or_default();
-        let metric = metric.strip_suffix("_reranked").unwrap_or(metric);
-        Self { metric: format!("{metric}{}", Answerer::Chance.suffix()), ..self.clone() }
-            .find(results)
-    }
-}
 
 /// The runs of one variant, in the order of the seeds.
 #[derive(Clone, Debug)]
 pub struct VariantRuns {
     pub name: String,
     pub runs: Vec<Vec<TaskResult>>,
-}
-
-/// Mean and standard deviation of some figures.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Moments {
-    pub mean: f64,
-    /// With `n - 1` below; 0 of a single figure.
-    pub deviation: f64,
-}
-
-impl Moments {
-    /// Absent without figures.
-    pub fn of(figures: &[f64]) -> Option<Self> {
-        let n = figures.len() as f64;
-        if figures.is_empty() {
-            return None;
-        }
-        let mean = figures.iter().sum::<f64>() / n;
-        let squares = figures.iter().map(|x| (x - mean).powi(2)).sum::<f64>();
-        let deviation = if figures.len() > 1 { (squares / (n - 1.0)).sqrt() } else { 0.0 };
-        Some(Self { mean, deviation })
-    }
-}
-
-/// The mean difference of two variants seed by seed, and half the width of its 95 % interval (Student
-/// 1908); infinite of a single seed.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PairedDifference {
-    pub mean: f64,
-    pub half_width: f64,
-}
-
-impl PairedDifference {
-    /// Of `a - b`, in the same order of seeds. Absent without figures or where there are not as many.
-    pub fn of(a: &[f64], b: &[f64]) -> Option<Self> {
-        if a.len() != b.len() {
-            return None;
-        }
-        let differences: Vec<f64> = a.iter().zip(b).map(|(a, b)| a - b).collect();
-        let Moments { mean, deviation } = Moments::of(&differences)?;
-        let half_width = match differences.len() {
-            1 => f64::INFINITY,
-            n => student(n - 1) * deviation / (n as f64).sqrt(),
-        };
-        Some(Self { mean, half_width })
-    }
-
-    /// Whether the interval leaves zero out.
-    pub fn is_significant(&self) -> bool {
-        self.mean.abs() > self.half_width
-    }
-}
-
-/// The 97.5 % quantile of Student's distribution; of more than 30 degrees of freedom the normal one's.
-fn student(degrees: usize) -> f64 {
-    const QUANTILES: [f64; 30] = [
-        12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160,
-        2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056,
-        2.052, 2.048, 2.045, 2.042,
-    ];
-    QUANTILES.get(degrees - 1).copied().unwrap_or(1.960)
 }
 
 /// The cells of an ablation: a row for each variant, a column for each metric.
@@ -223,8 +120,6 @@ fn cell(own: &[f64], first: Option<&[f64]>) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use proptest::prelude::*;
-
     use super::*;
 
     fn run(value: f64) -> Vec<TaskResult> {
@@ -238,18 +133,6 @@ mod tests {
             seed: 0,
             seconds: 0.0,
         }]
-    }
-
-    #[test]
-    fn a_paired_difference_by_hand() {
-        // Differences 1, 2, 3: mean 2, deviation 1, interval 4.303 / sqrt(3).
-        let found = PairedDifference::of(&[11.0, 22.0, 33.0], &[10.0, 20.0, 30.0]).unwrap();
-        assert!((found.mean - 2.0).abs() < 1e-12);
-        assert!((found.half_width - 4.303 / 3f64.sqrt()).abs() < 1e-12);
-        assert!(!found.is_significant());
-        assert!(PairedDifference::of(&[3.0, 3.1], &[1.0, 1.0]).unwrap().is_significant());
-        assert!(PairedDifference::of(&[1.0], &[0.0]).unwrap().half_width.is_infinite());
-        assert_eq!(PairedDifference::of(&[1.0], &[]), None);
     }
 
     #[test]
@@ -299,25 +182,5 @@ mod tests {
         );
         let markdown = AblationTable::new(&variants, &metrics[2..]).markdown();
         assert!(!markdown.contains("chance"), "{markdown}");
-    }
-
-    proptest! {
-        /// A difference does not depend on what all seeds share, and swaps its sign with the variants.
-        #[test]
-        fn a_shift_of_a_seed_changes_nothing(
-            a in proptest::collection::vec(-50.0..50.0f64, 2..6),
-            shift in -10.0..10.0f64,
-        ) {
-            let b: Vec<f64> = a.iter().enumerate().map(|(i, x)| x * 0.5 + i as f64).collect();
-            let moved = |x: &[f64]| -> Vec<f64> {
-                x.iter().enumerate().map(|(i, x)| x + shift * i as f64).collect()
-            };
-            let before = PairedDifference::of(&a, &b).unwrap();
-            let after = PairedDifference::of(&moved(&a), &moved(&b)).unwrap();
-            prop_assert!((before.mean - after.mean).abs() < 1e-9);
-            prop_assert!((before.half_width - after.half_width).abs() < 1e-9);
-            let swapped = PairedDifference::of(&b, &a).unwrap();
-            prop_assert!((before.mean + swapped.mean).abs() < 1e-12);
-        }
     }
 }
