@@ -1,5 +1,6 @@
 //! Variants of a recipe over the same seeds, and whether they differ.
 
+mod cell;
 mod difference;
 mod metric;
 
@@ -8,6 +9,7 @@ pub use metric::MetricName;
 
 use crate::TaskResult;
 use crate::report::escape;
+use cell::cell;
 
 /// The runs of one variant, in the order of the seeds.
 #[derive(Clone, Debug)]
@@ -27,8 +29,9 @@ impl AblationTable {
     /// Mean and standard deviation of each metric, and the paired difference from the first variant; what chance gives
     /// below.
     pub fn new(variants: &[VariantRuns], metrics: &[MetricName]) -> Self {
-        let figures = |variant: &VariantRuns, metric: &MetricName| -> Vec<f64> {
-            variant.runs.iter().filter_map(|results| metric.find(results)).collect()
+        let seeds = variants.iter().map(|variant| variant.runs.len()).max().unwrap_or(0);
+        let figures = |variant: &VariantRuns, metric: &MetricName| -> Vec<Option<f64>> {
+            (0..seeds).map(|seed| metric.find(variant.runs.get(seed)?)).collect()
         };
         let mut header = vec!["variant".to_string()];
         header.extend(metrics.iter().cloned().map(String::from));
@@ -43,7 +46,7 @@ impl AblationTable {
         });
         let mut rows: Vec<Vec<String>> = rows.collect();
         rows.extend(chance(variants, metrics));
-        Self { header, rows, seeds: variants.iter().map(|v| v.runs.len()).max().unwrap_or(0) }
+        Self { header, rows, seeds }
     }
 
     /// How to read the table.
@@ -97,23 +100,6 @@ fn chance(variants: &[VariantRuns], metrics: &[MetricName]) -> Option<Vec<String
         let text = |figure: Option<f64>| figure.map_or("-".into(), |figure| format!("{figure:.1}"));
         std::iter::once("chance".to_string()).chain(found.into_iter().map(text)).collect()
     })
-}
-
-fn cell(own: &[f64], first: Option<&[f64]>) -> String {
-    let Some(Moments { mean, deviation }) = Moments::of(own) else {
-        return "-".into();
-    };
-    let difference = first.and_then(|first| PairedDifference::of(own, first));
-    if own.len() == 1 {
-        // No spread: "± 0.0" would claim that there is none.
-        let brackets = difference.map(|difference| format!(" ({:+.1})", difference.mean));
-        return format!("{mean:.1}{}", brackets.unwrap_or_default());
-    }
-    let text = format!("{mean:.1} \u{b1} {deviation:.1}");
-    let Some(difference) = difference else { return text };
-    let star = if difference.is_significant() { "*" } else { "" };
-    let PairedDifference { mean, half_width } = difference;
-    format!("{text} ({mean:+.1} \u{b1} {half_width:.1}{star})")
 }
 
 #[cfg(test)]
