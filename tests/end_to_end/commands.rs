@@ -332,6 +332,20 @@ fn mistakes_are_found_before_anything_is_trained() {
                 [[variants]]\nname = 'a'\nset = []\n";
     fs::write(&grid, text).unwrap();
     refused(&["ablate", &grid.display().to_string()], "no task \"contrst\"");
+    let of_tasks = |metric: &str| {
+        format!(
+            "name = 'a'\nrecipe = 'quick'\nseeds = [0]\ntasks = ['scenes-vqa']\nevaluate = []\n\
+             task_set = ['data.scenes.train=40', 'data.scenes.val=8', 'data.scenes.test=8']\n\
+             metrics = ['{metric}']\n[[variants]]\nname = 'a'\nset = []\n"
+        )
+    };
+    for (metric, expected) in [
+        ("vqa/test_sen/accuracy", "no split \"test_sen\""),
+        ("nlvr2/test_seen/accuracy", "metrics: nlvr2/test_seen/accuracy"),
+    ] {
+        fs::write(&grid, of_tasks(metric)).unwrap();
+        refused(&["ablate", &grid.display().to_string()], expected);
+    }
 }
 
 #[test]

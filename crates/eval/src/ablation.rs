@@ -7,8 +7,8 @@ mod metric;
 pub use difference::{Moments, PairedDifference};
 pub use metric::MetricName;
 
-use crate::TaskResult;
 use crate::report::escape;
+use crate::{EvalError, TaskResult};
 use cell::cell;
 
 /// The runs of one variant, in the order of the seeds.
@@ -28,25 +28,27 @@ pub struct AblationTable {
 impl AblationTable {
     /// Mean and standard deviation of each metric, and the paired difference from the first variant; what chance gives
     /// below.
-    pub fn new(variants: &[VariantRuns], metrics: &[MetricName]) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// When two results of a run answer to one metric.
+    pub fn new(variants: &[VariantRuns], metrics: &[MetricName]) -> Result<Self, EvalError> {
         let seeds = variants.iter().map(|variant| variant.runs.len()).max().unwrap_or(0);
-        let figures = |variant: &VariantRuns, metric: &MetricName| -> Vec<Option<f64>> {
-            (0..seeds).map(|seed| metric.find(variant.runs.get(seed)?)).collect()
-        };
+        let figures = variants.iter().map(|variant| figures(variant, metrics, seeds));
+        let figures: Vec<Vec<Figures>> = figures.collect::<Result<_, _>>()?;
         let mut header = vec!["variant".to_string()];
         header.extend(metrics.iter().cloned().map(String::from));
-        let rows = variants.iter().map(|variant| {
-            let cells = metrics.iter().map(|metric| {
-                let own = figures(variant, metric);
-                let first = figures(&variants[0], metric);
-                let other = (variant.name != variants[0].name).then_some(&first[..]);
-                cell(&own, other)
+        let mut rows = Vec::with_capacity(variants.len() + 1);
+        for (variant, own) in variants.iter().zip(&figures) {
+            let other = (variant.name != variants[0].name).then_some(&figures[0]);
+            let cells = own.iter().enumerate().map(|(at, own)| {
+                let other = other.map(|other| &other[at][..]);
+                cell(own, other)
             });
-            std::iter::once(variant.name.clone()).chain(cells).collect()
-        });
-        let mut rows: Vec<Vec<String>> = rows.collect();
-        rows.extend(chance(variants, metrics));
-        Self { header, rows, seeds }
+            rows.push(std::iter::once(variant.name.clone()).chain(cells).collect());
+        }
+        rows.extend(chance(variants, metrics)?);
+        Ok(Self { header, rows, seeds })
     }
 
     /// How to read the table.
@@ -92,14 +94,37 @@ impl AblationTable {
     }
 }
 
+/// A metric's figure of each seed, where its run has it.
+type Figures = Vec<Option<f64>>;
+
+/// The figures of a variant, metric by metric.
+fn figures(
+    variant: &VariantRuns,
+    metrics: &[MetricName],
+    seeds: usize,
+) -> Result<Vec<Figures>, EvalError> {
+    let of_seed = |metric: &MetricName, seed: usize| match variant.runs.get(seed) {
+        Some(results) => metric.find(results),
+        None => Ok(None),
+    };
+    let of_metric = |metric| (0..seeds).map(|seed| of_seed(metric, seed)).collect();
+    metrics.iter().map(of_metric).collect()
+}
+
 /// The row of what chance gives, where that is known of some metric.
-fn chance(variants: &[VariantRuns], metrics: &[MetricName]) -> Option<Vec<String>> {
-    let results = variants.first()?.runs.first()?;
-    let found: Vec<_> = metrics.iter().map(|metric| metric.chance(results)).collect();
-    found.iter().any(Option::is_some).then(|| {
+fn chance(
+    variants: &[VariantRuns],
+    metrics: &[MetricName],
+) -> Result<Option<Vec<String>>, EvalError> {
+    let Some(results) = variants.first().and_then(|variant| variant.runs.first()) else {
+        return Ok(None);
+    };
+    let found = metrics.iter().map(|metric| metric.chance(results));
+    let found: Vec<Option<f64>> = found.collect::<Result<_, _>>()?;
+    Ok(found.iter().any(Option::is_some).then(|| {
         let text = |figure: Option<f64>| figure.map_or("-".into(), |figure| format!("{figure:.1}"));
         std::iter::once("chance".to_string()).chain(found.into_iter().map(text)).collect()
-    })
+    }))
 }
 
 #[cfg(test)]
@@ -131,7 +156,7 @@ mod tests {
             [variant("none", &[50.0, 51.0, 52.0]), variant("<gate>", &[60.0, 61.0, 62.1])];
         let metrics = ["vqa/test/accuracy", "vqa/test/missing"]
             .map(|name| MetricName::try_from(name.to_string()).unwrap());
-        let table = AblationTable::new(&variants, &metrics);
+        let table = AblationTable::new(&variants, &metrics).unwrap();
         let markdown = table.markdown();
         assert!(markdown.contains("| none | 51.0 \u{b1} 1.0 | - |"), "{markdown}");
         assert!(
@@ -139,7 +164,7 @@ mod tests {
             "{markdown}"
         );
         let one = [variant("none", &[50.0]), variant("gate", &[60.0])];
-        let one = AblationTable::new(&one, &metrics[..1]).markdown();
+        let one = AblationTable::new(&one, &metrics[..1]).unwrap().markdown();
         assert!(
             one.contains("| none | 50.0 |") && one.contains("| gate | 60.0 (+10.0) |"),
             "{one}"
@@ -161,12 +186,12 @@ mod tests {
         let variants = [VariantRuns { name: "a".into(), runs: vec![results] }];
         let metrics = ["vqa/test/group", "vqa/test/group[count]", "vqa/test/accuracy"]
             .map(|name| MetricName::try_from(name.to_string()).unwrap());
-        let markdown = AblationTable::new(&variants, &metrics).markdown();
+        let markdown = AblationTable::new(&variants, &metrics).unwrap().markdown();
         assert!(
             markdown.contains("| a | 20.0 | 1.0 | - |\n| chance | 16.7 | 16.7 | - |"),
             "{markdown}"
         );
-        let markdown = AblationTable::new(&variants, &metrics[2..]).markdown();
+        let markdown = AblationTable::new(&variants, &metrics[2..]).unwrap().markdown();
         assert!(!markdown.contains("chance"), "{markdown}");
     }
 }

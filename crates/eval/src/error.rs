@@ -152,6 +152,19 @@ pub enum EvalError {
         key: String,
     },
 
+    /// A metric of an ablation that two results of one run answer to.
+    #[error(
+        "{metric}: expected one result of this task and split, got those of `{first}` and of `{second}`"
+    )]
+    AmbiguousMetric {
+        /// The metric, `task/split/metric`.
+        metric: String,
+        /// Checkpoint of the first result.
+        first: String,
+        /// Checkpoint of the second.
+        second: String,
+    },
+
     /// JSON has no infinity and no NaN.
     #[error("{task} on {split}: {name} is {value}, which JSON cannot hold")]
     NotFinite {

@@ -1,6 +1,7 @@
 //! Grids of recipes: which variants of a recipe are compared, and by what.
 
-use std::collections::BTreeSet;
+mod figures;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -162,19 +163,7 @@ impl Ablation {
         if let Some(start) = &self.start {
             start.recipe_of(0).and_then(|recipe| recipe.validate()).context("start")?;
         }
-        Ok(())
-    }
-
-    /// The splits of the metrics of `task`, which `evaluate` names; without one, of those that are of none of
-    /// these and so of fine-tuned models.
-    pub fn splits(&self, task: Option<&str>) -> Vec<String> {
-        let of_pre_trained = |metric: &MetricName| {
-            self.evaluate.iter().find(|name| name.replace('-', "_") == metric.task)
-        };
-        let wanted = |metric: &&MetricName| of_pre_trained(metric).map(String::as_str) == task;
-        let splits: BTreeSet<&String> =
-            self.metrics.iter().filter(wanted).map(|metric| &metric.split).collect();
-        splits.into_iter().cloned().collect()
+        self.check_metrics()
     }
 
     /// Where what the variants start from lies, with the grid itself in `out`.
@@ -371,16 +360,6 @@ mod tests {
         }
         let targets = Ablation::open("mamo-targets").unwrap().at(Some("small-mamo"), None).unwrap();
         assert_eq!(targets.variants[2].run.as_deref(), Some("mamo-objectives-small-mamo/all"));
-    }
-
-    #[test]
-    fn each_task_is_evaluated_on_the_splits_of_its_metrics() {
-        let grid = Ablation::open("mamo-objectives").unwrap();
-        assert_eq!(grid.splits(Some("retrieval")), ["test_pairs", "test_seen"]);
-        assert_eq!(grid.splits(Some("contrast")), ["test_seen"]);
-        assert!(grid.splits(None).is_empty());
-        let grid = Ablation::open("unimo3-connections").unwrap();
-        assert_eq!(grid.splits(None), ["test_pairs", "test_seen"]);
     }
 
     #[test]

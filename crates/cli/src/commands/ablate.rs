@@ -9,9 +9,9 @@ use anyhow::{Context, Result, bail, ensure};
 use sha2::{Digest, Sha256};
 use weft_eval::{AblationTable, TaskResult, VariantRuns};
 use weft_train::ablation::{Ablation, START_SEED, Variant, essence};
-use weft_train::fine_tune::fine_tune_of;
 use weft_train::report::Summary;
 use weft_train::run_dir::{can_write, with_ending, write_atomically};
+use weft_train::tasks::own_splits;
 use weft_train::{Recipe, RunDir};
 
 use super::eval;
@@ -73,6 +73,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
         started: seeds.iter().map(|seed| (*seed, Mutex::default())).collect(),
     };
     let missing = maker.missing_cells(&seeds)?;
+    if !missing.is_empty() {
+        check_splits(&grid)?;
+    }
     if missing.len() == 1 {
         // Nothing runs beside what the only seed starts from.
         maker.start_runs = Runs::default();
@@ -93,7 +96,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         }
         variants.push(VariantRuns { name: variant.name.clone(), runs: results });
     }
-    let table = AblationTable::new(&variants, &grid.metrics);
+    let table = AblationTable::new(&variants, &grid.metrics)?;
     println!("{}", table.markdown());
     if let Some(path) = &args.table {
         let commits: Vec<String> = commits.into_iter().collect();
@@ -104,6 +107,27 @@ pub fn run(args: Args) -> Result<ExitCode> {
         write_atomically(&with_ending(path, "html"), html.as_bytes())?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Fails where a metric asks a fine-tuned model for a split that its data have not, before hours are spent.
+fn check_splits(grid: &Ablation) -> Result<()> {
+    let base = grid.recipe_of(&grid.variants[0])?;
+    for task in &grid.tasks {
+        let recipe = grid.fine_tuning(task, &base)?;
+        let wanted = grid.tuned_splits(&recipe);
+        if wanted.is_empty() {
+            continue;
+        }
+        let known = own_splits(&recipe).with_context(|| format!("task {task}"))?;
+        for split in wanted {
+            ensure!(
+                known.contains(&split),
+                "metrics: {task} has no split {split:?}; expected one of {}",
+                known.join(", ")
+            );
+        }
+    }
+    Ok(())
 }
 
 /// What there is to do for a seed.
@@ -208,15 +232,20 @@ impl<'a> Maker<'a> {
         let mut runs = vec![summary(&folder)?];
         let mut results = Vec::new();
         for task in &grid.evaluate {
-            let splits = grid.splits(Some(task));
+            let splits = grid.splits(task);
             results.extend(self.runs.evaluated(&folder, task, &splits)?);
         }
         for task in &grid.tasks {
             let tuned = self.runs.fine_tuned(&folder, task, seed, &grid.task_settings())?;
-            results.extend(self.runs.evaluated(&tuned, "own", &grid.splits(None))?);
+            let recipe = grid.fine_tuning(task, &training.wanted)?;
+            let splits = grid.tuned_splits(&recipe);
+            // Without a split it would be asked for all; what others start from may have no metric.
+            if !splits.is_empty() {
+                results.extend(self.runs.evaluated(&tuned, "own", &splits)?);
+            }
             runs.push(summary(&tuned)?);
         }
-        if let Some(missing) = self.missing(&results) {
+        if let Some(missing) = self.missing(&results)? {
             bail!("{}: no {missing}", folder.display());
         }
         let seconds = runs.iter().map(|run| run.seconds).sum();
@@ -236,15 +265,19 @@ impl<'a> Maker<'a> {
     fn kept(&self, variant: &Variant, seed: u64) -> Result<Option<Cell>> {
         let recipes = self.fingerprint(variant, seed)?;
         let kept = self.kept.lock().expect("no thread panicked");
-        let cell = kept.find(&variant.name, seed, &recipes)?.cloned();
+        let Some(cell) = kept.find(&variant.name, seed, &recipes)? else { return Ok(None) };
         // A metric that the grid has gained since is looked for in the runs.
-        Ok(cell.filter(|cell| self.missing(&cell.results).is_none()))
+        Ok(self.missing(&cell.results)?.is_none().then(|| cell.clone()))
     }
 
     /// The first metric that is not among `results`.
-    fn missing(&self, results: &[TaskResult]) -> Option<String> {
-        let missing = self.grid.metrics.iter().find(|metric| metric.find(results).is_none());
-        missing.cloned().map(String::from)
+    fn missing(&self, results: &[TaskResult]) -> Result<Option<String>> {
+        for metric in &self.grid.metrics {
+            if metric.find(results)?.is_none() {
+                return Ok(Some(metric.clone().into()));
+            }
+        }
+        Ok(None)
     }
 
     fn start_folder(&self, seed: u64) -> Option<PathBuf> {
@@ -282,8 +315,7 @@ impl<'a> Maker<'a> {
             recipe.start.checkpoint = Some(PathBuf::new());
         }
         for task in &self.grid.tasks {
-            let (task, _) = task.split_once('@').unwrap_or((task, ""));
-            add(fine_tune_of(task, &recipe, Path::new(""))?.with(&self.grid.task_settings())?)?;
+            add(self.grid.fine_tuning(task, &recipe)?)?;
         }
         add(recipe)?;
         hash.update(self.grid.tasks.join(","));

@@ -16,8 +16,8 @@ use weft_train::evaluate::{Evaluation, retrieve};
 use weft_train::inference::Inference;
 use weft_train::run_dir::{can_write, write_atomically};
 use weft_train::tasks::{
-    self, Examples, TaskEvaluation, best, classification, contrast, evaluate_task, has_labels,
-    weak_grounding,
+    self, Examples, FINE_TUNED, TaskEvaluation, best, classification, contrast, evaluate_task,
+    has_labels, weak_grounding,
 };
 use weft_train::trainer::credits;
 use weft_train::{Recipe, RunDir};
@@ -80,9 +80,6 @@ struct Found {
     examples: Vec<Example>,
     credits: Vec<String>,
 }
-
-/// Stands behind the name of a task of pre-trained models in the results of one that was fine-tuned for it.
-const FINE_TUNED: &str = ", fine-tuned";
 
 /// Examples of each split on a page.
 const SHOWN: usize = 4;

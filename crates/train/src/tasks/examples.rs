@@ -70,11 +70,21 @@ impl Examples {
 
     /// The task's name in results.
     pub fn name(&self) -> &'static str {
+        name_of(match self {
+            Examples::Vqa(..) => Task::Vqa,
+            Examples::Nlvr2(_) => Task::Nlvr2,
+            Examples::Entailment(_) => Task::Entailment,
+            Examples::Grounding(_) => Task::Grounding,
+        })
+    }
+
+    /// Names of the splits.
+    pub fn splits(&self) -> Vec<String> {
         match self {
-            Examples::Vqa(..) => "vqa",
-            Examples::Nlvr2(_) => "nlvr2",
-            Examples::Entailment(_) => "entailment",
-            Examples::Grounding(_) => "grounding",
+            Examples::Vqa(data, _) => data.splits.keys().cloned().collect(),
+            Examples::Nlvr2(data) => data.splits.keys().cloned().collect(),
+            Examples::Entailment(data) => data.splits.keys().cloned().collect(),
+            Examples::Grounding(data) => data.splits.keys().cloned().collect(),
         }
     }
 
@@ -133,6 +143,16 @@ impl Examples {
                 ..Record::new(&phrase.key, vec![phrase.text.clone()], phrase.picture.clone())
             }),
         }
+    }
+}
+
+/// The name of `task` in results.
+pub fn name_of(task: Task) -> &'static str {
+    match task {
+        Task::Vqa => "vqa",
+        Task::Nlvr2 => "nlvr2",
+        Task::Entailment => "entailment",
+        Task::Grounding => "grounding",
     }
 }
 

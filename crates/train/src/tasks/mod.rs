@@ -9,6 +9,8 @@ pub mod shown;
 pub mod weak_grounding;
 
 use anyhow::{Result, ensure};
+use weft_data::dataset;
+use weft_data::tasks::expressions_of;
 use weft_eval::TaskResult;
 
 pub use examples::Examples;
@@ -16,6 +18,33 @@ pub use fine_tuned::{Evaluated, TaskEvaluation, best, evaluate_task, has_labels}
 
 use crate::inference::Inference;
 use crate::recipe::Recipe;
+
+/// Stands behind the name of a task of pre-trained models in the results of one that was fine-tuned for it.
+pub const FINE_TUNED: &str = ", fine-tuned";
+
+/// What the results of a model of the fine-tuning recipe `recipe` in its own task are called.
+pub fn own_task(recipe: &Recipe) -> String {
+    match recipe.task() {
+        Some(task) => examples::name_of(task).into(),
+        None if recipe.data.expressions => format!("weak_grounding{FINE_TUNED}"),
+        None => format!("retrieval{FINE_TUNED}"),
+    }
+}
+
+/// The splits of the data that such a model is asked in its own task.
+///
+/// # Errors
+///
+/// When the data cannot be read.
+pub fn own_splits(recipe: &Recipe) -> Result<Vec<String>> {
+    Ok(match recipe.task() {
+        Some(task) => Examples::open(task, recipe, None)?.splits(),
+        None if recipe.data.expressions => {
+            expressions_of(&recipe.data)?.splits.into_keys().collect()
+        }
+        None => dataset::open(&recipe.data)?.splits.into_keys().collect(),
+    })
+}
 
 /// Fails where the model sees a detector's regions: of what is drawn on the spot there are none.
 fn needs_patches(recipe: &Recipe) -> Result<()> {
