@@ -165,6 +165,15 @@ pub enum EvalError {
         second: String,
     },
 
+    /// A row of an ablation to compare with that there is not.
+    #[error("no variant {name:?} to compare with; expected one of {known}")]
+    UnknownVariant {
+        /// What was asked for.
+        name: String,
+        /// The names of the variants.
+        known: String,
+    },
+
     /// JSON has no infinity and no NaN.
     #[error("{task} on {split}: {name} is {value}, which JSON cannot hold")]
     NotFinite {

@@ -57,7 +57,11 @@ pub struct Ablation {
     pub evaluate: Vec<String>,
     /// The columns of the table, in order.
     pub metrics: Vec<MetricName>,
-    /// The rows; differences are taken from the first.
+    /// Names of the rows that all others are compared with: the first in brackets behind the figures, each further one
+    /// in a table of differences; by default the first row.
+    #[serde(default)]
+    pub against: Vec<String>,
+    /// The rows.
     pub variants: Vec<Variant>,
 }
 
@@ -163,7 +167,22 @@ impl Ablation {
         if let Some(start) = &self.start {
             start.recipe_of(0).and_then(|recipe| recipe.validate()).context("start")?;
         }
+        self.check_against()?;
         self.check_metrics()
+    }
+
+    /// Fails where what rows are compared with is none of them, or named twice.
+    fn check_against(&self) -> Result<()> {
+        for (at, name) in self.against.iter().enumerate() {
+            let names: Vec<&str> = self.variants.iter().map(|row| row.name.as_str()).collect();
+            ensure!(
+                names.contains(&name.as_str()),
+                "against: no variant {name:?}; expected one of {}",
+                names.join(", ")
+            );
+            ensure!(!self.against[..at].contains(name), "against: {name:?} is there twice");
+        }
+        Ok(())
     }
 
     /// Where what the variants start from lies, with the grid itself in `out`.
@@ -443,6 +462,11 @@ mod tests {
         let shared = "[start]\nrecipe=\"quick\"\n[[variants]]\nname=\"a\"\nrun=\"y/b\"\nset=[]\n";
         let error = of(&format!("{head}{shared}")).unwrap_err();
         assert!(format!("{error:#}").contains("needs a name, too"), "{error:#}");
+        let one = "[[variants]]\nname=\"a\"\nset=[]\n";
+        for (against, expected) in [("\"b\"", "expected one of a"), ("\"a\", \"a\"", "twice")] {
+            let error = of(&format!("{head}against=[{against}]\n{one}")).unwrap_err();
+            assert!(format!("{error:#}").contains(expected), "{error:#}");
+        }
         assert!(Ablation::open("nothing").unwrap_err().to_string().contains("mamo-objectives"));
     }
 }

@@ -96,7 +96,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         }
         variants.push(VariantRuns { name: variant.name.clone(), runs: results });
     }
-    let table = AblationTable::new(&variants, &grid.metrics)?;
+    let table = AblationTable::new(&variants, &grid.metrics, &grid.against)?;
     println!("{}", table.markdown());
     if let Some(path) = &args.table {
         let commits: Vec<String> = commits.into_iter().collect();

@@ -23,7 +23,7 @@ pub fn cell(own: &[Option<f64>], other: Option<&[Option<f64>]>) -> String {
 
 /// The mean of `own - other` with its interval, over the seeds that have both: a figure is never paired with another
 /// seed's. Nothing where none has.
-fn difference(own: &[Option<f64>], other: &[Option<f64>]) -> Option<String> {
+pub fn difference(own: &[Option<f64>], other: &[Option<f64>]) -> Option<String> {
     let both = own.iter().zip(other).filter_map(|(own, other)| Some(((*own)?, (*other)?)));
     let (a, b): (Vec<f64>, Vec<f64>) = both.unzip();
     let difference = PairedDifference::of(&a, &b)?;
