@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use weft_data::error::Ledger;
 use weft_data::record::Record;
 use weft_eval::{
@@ -10,7 +10,8 @@ use weft_eval::{
     top_k_of_embeddings,
 };
 
-use crate::inference::Inference;
+use crate::inference::{Inference, PicturesInTurn};
+use crate::tasks::result;
 
 /// What to evaluate, and what to call it in the result.
 pub struct Evaluation<'a> {
@@ -49,6 +50,8 @@ const SHOWN: usize = 5;
 
 /// Evaluates retrieval in both directions. A recipe without ITM has no head to re-rank by.
 ///
+/// On the device are the pictures of a batch or two at a time and, where there is re-ranking, all captions.
+///
 /// # Errors
 ///
 /// When more pictures than the budget allows cannot be read.
@@ -56,47 +59,33 @@ pub fn retrieve(model: &Inference, evaluation: &Evaluation) -> Result<Retrieved>
     let begun = Instant::now();
     let records = evaluation.records;
     let mut ledger = Ledger::default();
-    let found = model.images(records, &mut ledger)?;
+    let (image_rows, readable) = model.image_embeddings(records, &mut ledger)?;
     ledger.check(evaluation.bad_budget, evaluation.data_set)?;
-    let (images, readable) = found
-        .with_context(|| format!("none of {} pictures can be read\n{ledger}", records.len()))?;
+    ensure!(!readable.is_empty(), "none of {} pictures can be read\n{ledger}", records.len());
 
-    let captions_per_picture = model.recipe.eval.captions;
-    let mut captions = Vec::new();
-    let mut owner = Vec::new();
-    let mut counts = Vec::with_capacity(readable.len());
-    for row in &readable {
-        let all = &records[*row].captions;
-        let used = if captions_per_picture == 0 { all.len() } else { captions_per_picture };
-        let before = captions.len();
-        captions.extend(all.iter().take(used).cloned());
-        counts.push(captions.len() - before);
-        owner.extend(std::iter::repeat_n(*row, captions.len() - before));
-    }
+    let Captions { texts: captions, owner, counts } =
+        Captions::of(records, &readable, model.recipe.eval.captions);
     let truth = Truth::from_counts(&counts)?;
-    let texts = model.texts(&captions)?;
-    let width = model.recipe.model.projection_width;
-    let (image_rows, text_rows) = (&images.embeddings, &texts.embeddings);
-
-    let mut result = TaskResult {
-        task: "retrieval".into(),
-        split: evaluation.split.into(),
-        n: readable.len(),
-        metrics: Default::default(),
-        recipe: model.recipe.name.clone(),
-        checkpoint: evaluation.checkpoint.into(),
-        seed: model.recipe.seed,
-        seconds: 0.0,
+    let rerank_by = if model.matches_pairs() { evaluation.rerank } else { 0 };
+    let texts = (rerank_by > 0).then(|| model.texts(&captions)).transpose()?;
+    let text_rows = match &texts {
+        Some(texts) => texts.embeddings.clone(),
+        None => model.text_embeddings(&captions)?,
     };
+    let width = model.recipe.model.projection_width;
+
+    let mut result =
+        result(model, "retrieval", evaluation.split, evaluation.checkpoint, readable.len());
     result.add_chance(&chance(&truth));
-    let dual = retrieval_of_embeddings(image_rows, text_rows, width, &truth)?;
+    let dual = retrieval_of_embeddings(&image_rows, &text_rows, width, &truth)?;
     result.add_retrieval(&dual);
 
-    let rerank_by = if model.matches_pairs() { evaluation.rerank } else { 0 };
     let config =
         RerankConfig { k_i2t: rerank_by, k_t2i: rerank_by, chunk: model.recipe.eval.batch_size };
-    let reranked = rerank(image_rows, text_rows, width, config, |pairs| {
-        model.pair_scores(&images, &texts, pairs)
+    let mut pictures = PicturesInTurn::new(model, records, &readable, &image_rows);
+    let reranked = rerank(&image_rows, &text_rows, width, config, |pairs| {
+        let texts = texts.as_ref().context("without re-ranking no pair is scored")?;
+        pictures.pair_scores(texts, pairs)
     })?;
     if rerank_by > 0 {
         result.add_reranked(&reranked.retrieval(&truth)?);
@@ -104,7 +93,7 @@ pub fn retrieve(model: &Inference, evaluation: &Evaluation) -> Result<Retrieved>
 
     // Without re-ranking the gallery shows what the dual encoder found.
     let shown = if rerank_by == 0 { SHOWN } else { 0 };
-    let by_dual = top_k_of_embeddings(text_rows, image_rows, width, shown)?;
+    let by_dual = top_k_of_embeddings(&text_rows, &image_rows, width, shown)?;
     let queries = captions.into_iter().zip(owner).enumerate().map(|(number, (text, record))| {
         let hits = by_dual[number].iter().chain(reranked.pictures_of(number)).take(SHOWN);
         let hits = hits.map(|hit| (readable[hit.index], hit.score)).collect();
@@ -113,4 +102,29 @@ pub fn retrieve(model: &Inference, evaluation: &Evaluation) -> Result<Retrieved>
     let queries = queries.collect();
     result.seconds = begun.elapsed().as_secs_f64();
     Ok(Retrieved { result, dual, ledger, queries })
+}
+
+/// The captions that are queries and candidates.
+struct Captions {
+    texts: Vec<String>,
+    /// Of each the record that it belongs to.
+    owner: Vec<usize>,
+    /// Of each readable picture how many there are.
+    counts: Vec<usize>,
+}
+
+impl Captions {
+    /// The first `most` of each of the `readable` records; 0 for all.
+    fn of(records: &[Record], readable: &[usize], most: usize) -> Self {
+        let (mut texts, mut owner) = (Vec::new(), Vec::new());
+        let mut counts = Vec::with_capacity(readable.len());
+        for row in readable {
+            let all = &records[*row].captions;
+            let used = if most == 0 { all.len() } else { most.min(all.len()) };
+            texts.extend(all[..used].iter().cloned());
+            owner.extend(std::iter::repeat_n(*row, used));
+            counts.push(used);
+        }
+        Self { texts, owner, counts }
+    }
 }

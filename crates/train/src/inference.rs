@@ -2,6 +2,7 @@
 
 mod gates;
 mod grad_cam;
+mod in_turn;
 mod task;
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use crate::checkpoint::Checkpoint;
 use crate::recipe::Recipe;
 
 pub use gates::{Gates, WordGates};
+pub use in_turn::PicturesInTurn;
 pub use task::TaskOutputs;
 
 /// A model off the tape, with the tokenizer and preprocessing that it was trained with.
@@ -204,9 +206,29 @@ impl Inference {
 
     /// Encodes captions.
     pub fn texts(&self, captions: &[String]) -> Result<Texts> {
+        let (mut features, mut paddings) = (Vec::new(), Vec::new());
+        let embeddings = self.each_text(captions, |encoded, padding| {
+            features.push(encoded);
+            paddings.push(padding.bias());
+        })?;
+        let (features, padding) = (Levels::cat(features), Tensor::cat(paddings, 0));
+        Ok(Texts { features, padding, embeddings })
+    }
+
+    /// As [`texts`](Self::texts), the embeddings alone, `[texts, projection_width]`.
+    pub fn text_embeddings(&self, captions: &[String]) -> Result<Vec<f32>> {
+        self.each_text(captions, |_, _| {})
+    }
+
+    /// Encodes captions, batch by batch, and gives each batch's features and padding to `keep`.
+    fn each_text(
+        &self,
+        captions: &[String],
+        mut keep: impl FnMut(Levels, &AttentionMask),
+    ) -> Result<Vec<f32>> {
         ensure!(!captions.is_empty(), "no caption");
         let (ids, padding, tokens) = self.pipeline.texts(captions)?;
-        let (mut features, mut paddings, mut embeddings) = (Vec::new(), Vec::new(), Vec::new());
+        let mut embeddings = Vec::new();
         let chunk = self.recipe.eval.batch_size * tokens;
         for (ids, padding) in ids.chunks(chunk).zip(padding.chunks(chunk)) {
             let shape = [ids.len() / tokens, tokens];
@@ -218,11 +240,9 @@ impl Inference {
             let encoded = self.model.backbone.encode_texts(ids, &padding);
             let embedded = self.model.backbone.text_embedding(encoded.output());
             embeddings.extend(embedded.into_data().iter::<f32>());
-            features.push(encoded);
-            paddings.push(padding.bias());
+            keep(encoded, &padding);
         }
-        let (features, padding) = (Levels::cat(features), Tensor::cat(paddings, 0));
-        Ok(Texts { features, padding, embeddings })
+        Ok(embeddings)
     }
 
     /// How well the matching head finds that each (picture, caption) of `pairs` fits, by their

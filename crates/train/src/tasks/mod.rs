@@ -56,7 +56,13 @@ fn needs_patches(recipe: &Recipe) -> Result<()> {
 }
 
 /// A result of `model` without figures yet.
-fn result(model: &Inference, task: &str, split: &str, checkpoint: &str, n: usize) -> TaskResult {
+pub(crate) fn result(
+    model: &Inference,
+    task: &str,
+    split: &str,
+    checkpoint: &str,
+    n: usize,
+) -> TaskResult {
     TaskResult {
         task: task.into(),
         split: split.into(),
