@@ -1,6 +1,7 @@
 //! Grids of recipes: which variants of a recipe are compared, and by what.
 
 mod figures;
+mod length;
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,6 @@ use serde::Deserialize;
 use weft_eval::MetricName;
 
 use crate::recipe::Recipe;
-use crate::stage::StageConfig;
 
 /// The grids that come with weft.
 const BUILT_IN: [(&str, &str); 4] = [
@@ -161,7 +161,9 @@ impl Ablation {
                 "variants: the start of {:?}, whose run another grid shares, needs a name, too",
                 variant.name
             );
-            self.recipe_of(variant)?;
+            let recipe = self.recipe_of(variant)?;
+            length::check_warm_up(&recipe)
+                .with_context(|| format!("variant {:?}", variant.name))?;
             ensure!(variant.folder() != START, "variants: {START:?} is where the start is kept");
         }
         if let Some(start) = &self.start {
@@ -212,52 +214,6 @@ impl Ablation {
         [&self.task_size[..], &self.task_set].concat()
     }
 
-    /// The same grid from another base recipe, and `steps` long; by default as long as that recipe, or as it is: so
-    /// long is the longest variant, and others and stages keep their shares.
-    ///
-    /// # Errors
-    ///
-    /// When that recipe is unknown, or a variant makes no recipe with it.
-    pub fn at(mut self, recipe: Option<&str>, steps: Option<u64>) -> Result<Self> {
-        let steps_of = |variant| Ok(self.recipe_of(variant)?.train.steps);
-        let all: Vec<u64> = self.variants.iter().map(steps_of).collect::<Result<_>>()?;
-        let longest = all.into_iter().max().unwrap_or(1);
-        let of_recipe = recipe.map(|name| Recipe::open(name).map(|recipe| recipe.train.steps));
-        let wanted = steps.or(of_recipe.transpose()?);
-        if let Some(wanted) = wanted {
-            let lengths = self.variants.iter().map(|variant| {
-                Ok(lengthened(&self.recipe_of(variant)?, wanted as f64 / longest as f64))
-            });
-            let lengths: Vec<_> = lengths.collect::<Result<_>>()?;
-            for (variant, lengths) in self.variants.iter_mut().zip(lengths) {
-                variant.set.extend(lengths);
-            }
-        }
-        if let Some(name) = recipe {
-            self.base_on(name);
-            self.check().with_context(|| format!("ablation {}", self.name))?;
-        }
-        Ok(self)
-    }
-
-    /// Puts `recipe` in the place of the grid's and of its start's. The runs are others, and lie elsewhere.
-    fn base_on(&mut self, recipe: &str) {
-        let stem = Path::new(recipe).file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        self.name = format!("{}-{stem}", self.name);
-        self.recipe = recipe.to_string();
-        self.size.clear();
-        self.task_size.clear();
-        if let Some(start) = &mut self.start {
-            start.recipe = recipe.to_string();
-            start.size.clear();
-            start.name = start.name.as_ref().map(|name| format!("{name}-{stem}"));
-        }
-        for variant in &mut self.variants {
-            let run = variant.run.as_ref().and_then(|run| run.split_once('/'));
-            variant.run = run.map(|(grid, row)| format!("{grid}-{stem}/{row}"));
-        }
-    }
-
     /// The recipe of a variant.
     ///
     /// # Errors
@@ -269,30 +225,6 @@ impl Ablation {
         recipe.validate().with_context(|| format!("variant {:?}", variant.name))?;
         Ok(recipe)
     }
-}
-
-/// The keys that make a run of `recipe` `factor` times as long; the last stage takes what rounding leaves.
-fn lengthened(recipe: &Recipe, factor: f64) -> Vec<String> {
-    let scaled = |steps: u64| ((steps as f64 * factor).round() as u64).max(1);
-    let mut left = scaled(recipe.train.steps);
-    let mut set = vec![format!("train.steps={left}")];
-    if let Some((last, first)) = recipe.stages.split_last() {
-        let table = |stage: &StageConfig, steps: u64| {
-            format!(
-                "{{name={:?}, steps={steps}, objectives={:?}, freeze={:?}}}",
-                stage.name, stage.objectives, stage.freeze
-            )
-        };
-        let mut tables = Vec::with_capacity(recipe.stages.len());
-        for stage in first {
-            let steps = scaled(stage.steps);
-            left = left.saturating_sub(steps);
-            tables.push(table(stage, steps));
-        }
-        tables.push(table(last, left));
-        set.push(format!("stage=[{}]", tables.join(", ")));
-    }
-    set
 }
 
 /// The recipe without what changes nothing in the model that a run ends with: how its data are prepared ahead, what
@@ -334,51 +266,6 @@ mod tests {
             assert!(ablation.seeds.len() >= 3);
             assert!(!ablation.metrics.is_empty());
         }
-    }
-
-    #[test]
-    fn a_longer_grid_keeps_the_shares_of_stages() {
-        let grid = Ablation::open("mvp-parts").unwrap().at(None, Some(90)).unwrap();
-        let steps = |name: &str| {
-            let variant = grid.variants.iter().find(|variant| variant.name == name).unwrap();
-            let recipe = grid.recipe_of(variant).unwrap();
-            (recipe.train.steps, recipe.stages.iter().map(|stage| stage.steps).collect::<Vec<_>>())
-        };
-        assert_eq!(steps("whole"), (90, vec![10, 80]));
-        assert_eq!(steps("without MCR"), (80, vec![]));
-        assert_eq!(steps("one stage"), (90, vec![]));
-        assert_eq!(grid.name, "mvp-parts");
-        // As long as it is, it is the same runs.
-        let same = Ablation::open("mvp-parts").unwrap();
-        for variant in &same.variants {
-            let again = same.clone().at(None, Some(1800)).unwrap();
-            let other = again.variants.iter().find(|other| other.name == variant.name).unwrap();
-            assert_eq!(same.recipe_of(variant).unwrap(), again.recipe_of(other).unwrap());
-        }
-    }
-
-    #[test]
-    fn a_grid_of_another_recipe_has_its_size() {
-        for (name, recipe) in [
-            ("mamo-objectives", "small-mamo"),
-            ("mamo-targets", "base-mamo"),
-            ("unimo3-connections", "small-unimo3"),
-            ("mvp-parts", "small-mvp"),
-        ] {
-            let base = Recipe::open(recipe).unwrap();
-            let grid = Ablation::open(name).unwrap().at(Some(recipe), None).unwrap();
-            assert_eq!(grid.name, format!("{name}-{recipe}"));
-            let whole = grid.recipe_of(&grid.variants[0]).unwrap();
-            assert_eq!(whole.train.steps, base.train.steps, "{name}");
-            assert_eq!(whole.model.vision, base.model.vision, "{name}");
-            assert_eq!(whole.data, base.data, "{name}");
-            if let Some(start) = &grid.start {
-                let start = start.recipe_of(0).unwrap();
-                assert_eq!(start.model.text, base.model.text, "{name}");
-            }
-        }
-        let targets = Ablation::open("mamo-targets").unwrap().at(Some("small-mamo"), None).unwrap();
-        assert_eq!(targets.variants[2].run.as_deref(), Some("mamo-objectives-small-mamo/all"));
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub struct Args {
     /// variants start from is trained by it, too.
     #[arg(long)]
     recipe: Option<String>,
-    /// Steps of pre-training instead of the grid's; stages keep their shares.
+    /// Steps of pre-training instead of the grid's; stages and the warm-up keep their shares.
     #[arg(long)]
     steps: Option<u64>,
     /// Runs at a time, each with its share of the processor's threads.
