@@ -200,7 +200,7 @@ fn all(args: &Args, checkpoint: &Checkpoint, model: &Inference, found: &mut Foun
     let runs = fine_tuned_runs(&run)?;
     if runs.is_empty() {
         eprintln!(
-            "no fine-tuned model in {}; weft train scenes-vqa --from {} makes one",
+            "no finished fine-tuned model in {}; weft train scenes-vqa --from {} makes one",
             run.tasks().display(),
             run.root().display()
         );
@@ -254,7 +254,8 @@ fn name(task: Task) -> String {
     task.to_possible_value().map_or(String::new(), |value| value.get_name().to_string())
 }
 
-/// The runs that were fine-tuned from `run`, by name.
+/// The finished runs that were fine-tuned from `run`, by name; it is said which others are left out, whose figures
+/// would pass for those of whole runs.
 fn fine_tuned_runs(run: &RunDir) -> Result<Vec<PathBuf>> {
     let folder = run.tasks();
     if !folder.exists() {
@@ -263,8 +264,12 @@ fn fine_tuned_runs(run: &RunDir) -> Result<Vec<PathBuf>> {
     let mut runs = Vec::new();
     for entry in std::fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
         let path = entry?.path();
-        if RunDir::open(&path).is_ok() {
+        let Ok(tuned) = RunDir::open(&path) else { continue };
+        if tuned.summary().exists() {
             runs.push(path);
+        } else {
+            let name = path.file_name().unwrap_or_default();
+            eprintln!("left out: {}: not finished", name.display());
         }
     }
     runs.sort();
