@@ -94,6 +94,28 @@ fn stages_learn_one_after_another_and_go_on_exactly() {
     assert_eq!(metrics(&tuned).len(), 2);
 }
 
+/// What the options make together is held to what a recipe can be, not what some of them make.
+#[test]
+fn options_are_checked_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let planned = |mut command: Command| -> String {
+        command.arg("--dry-run");
+        succeed(command)
+    };
+    // Ten steps, where the recipe says six.
+    let stages = STAGES.replacen("steps=3", "steps=7", 1);
+    let mut command = train(&folder.path().join("run"), &stages);
+    command.args(["--steps", "10"]);
+    assert!(planned(command).contains("effective batch"));
+    // The sizes of regions, and the file that they are in.
+    let table = folder.path().join("regions.tsv");
+    region_table(&table, 0);
+    let mut command = train(&folder.path().join("run"), STAGES);
+    command.args(["--set", "model.vision.regions={features=10, most=2}"]);
+    command.arg("--regions").arg(&table);
+    assert!(planned(command).contains("effective batch"));
+}
+
 #[test]
 fn what_stages_cannot_be_is_said_before_the_first_step() {
     let folder = tempfile::tempdir().unwrap();

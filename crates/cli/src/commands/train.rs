@@ -96,24 +96,25 @@ fn recipe(args: &Args) -> Result<Recipe> {
         None => Recipe::open(&args.recipe)?,
     };
     let written = recipe.clone();
-    let mut recipe = recipe.with(&args.set)?;
-    if let Some(steps) = args.steps {
-        recipe.train.steps = steps;
-    }
-    if let Some(seed) = args.seed {
-        recipe.seed = seed;
-    }
+    // All at once: a part of them alone, as stages without their steps, need not make a recipe.
+    let recipe = Recipe { data: args.data.apply(&recipe.data), ..recipe };
+    let mut recipe = recipe.with(&assignments(args))?;
     ensure!(
         args.data.tags.is_none() || recipe.task().is_none(),
         "--tags: a fine-tuned model is shown none"
     );
-    recipe.data = args.data.apply(&recipe.data);
-    recipe.validate()?;
     // What a recipe gave is expected of it alone, with whatever seed.
     if essence(Recipe { seed: written.seed, ..recipe.clone() }) != essence(written) {
         recipe.expected = None;
     }
     Ok(recipe)
+}
+
+/// The keys that are set, those that have an option of their own behind the others.
+fn assignments(args: &Args) -> Vec<String> {
+    let steps = args.steps.map(|steps| format!("train.steps={steps}"));
+    let seed = args.seed.map(|seed| format!("seed={seed}"));
+    args.set.iter().cloned().chain(steps).chain(seed).collect()
 }
 
 fn begin(args: &Args) -> Result<Trainer> {
