@@ -167,7 +167,8 @@ impl Trainer {
         blind: bool,
     ) -> TaskEvaluation<'a> {
         let bad_budget = self.recipe.data.bad_budget;
-        TaskEvaluation { split, records, checkpoint, blind, bad_budget }
+        let data_set = self.dataset.total();
+        TaskEvaluation { split, records, checkpoint, blind, bad_budget, data_set }
     }
 
     fn inference(&self) -> Inference {

@@ -340,6 +340,7 @@ fn fine_tuned(
             checkpoint: &path,
             blind: true,
             bad_budget: recipe.data.bad_budget,
+            data_set: dataset.total(),
         };
         let evaluated = evaluate_task(model, &examples, &evaluation)?;
         if evaluated.ledger.total() > 0 {

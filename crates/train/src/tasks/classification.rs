@@ -14,7 +14,7 @@ use weft_eval::{
     zero_shot,
 };
 
-use super::{needs_patches, result};
+use super::{needs_patches, result, total};
 use crate::inference::Inference;
 
 /// Templates for scenes, whose captions are of this kind.
@@ -143,8 +143,8 @@ impl<'a> Splits<'a> {
 
     /// Fails where too many pictures could not be read.
     fn check(self) -> Result<()> {
-        let seen = self.classes.data.splits.values().map(Vec::len).sum();
-        Ok(self.ledger.check(self.model.recipe.data.bad_budget, seen)?)
+        let data_set = total(&self.classes.data);
+        Ok(self.ledger.check(self.model.recipe.data.bad_budget, data_set)?)
     }
 }
 

@@ -10,7 +10,7 @@ use weft_data::scenes;
 use weft_data::tasks::{Contrast, TaskData, open_contrasts};
 use weft_eval::{Answerer, CAPTION_CHANCE, CONTRAST_CHANCE, TaskResult, caption_choice, contrast};
 
-use super::result;
+use super::{result, total};
 use crate::inference::{Images, Inference, Texts};
 
 /// Examples whose pictures are on the device at a time.
@@ -69,7 +69,7 @@ pub fn evaluate(
             found[*by as usize].extend(read.scores(model, *by)?);
         }
     }
-    ledger.check(model.recipe.data.bad_budget, examples.len())?;
+    ledger.check(model.recipe.data.bad_budget, total(data))?;
     let mut result = result(model, "contrast", split, checkpoint, kinds.len());
     for by in ways {
         add(&mut result, *by, &kinds, &found[*by as usize])?;

@@ -33,8 +33,9 @@ pub struct TaskEvaluation<'a> {
     pub checkpoint: &'a str,
     /// Whether the blind baselines are wanted, which run the model twice more.
     pub blind: bool,
-    /// Fraction of the records that may be unusable.
+    /// Fraction of the data set's records that may be unusable, and how many it has.
     pub bad_budget: f64,
+    pub data_set: usize,
 }
 
 /// Answers of one answerer: for each readable example the model's row of outputs.
@@ -58,7 +59,7 @@ pub fn evaluate_task(
     let records = evaluation.records;
     let mut ledger = Ledger::default();
     let outputs = model.task_outputs(records, &mut ledger)?;
-    ledger.check(evaluation.bad_budget, records.len())?;
+    ledger.check(evaluation.bad_budget, evaluation.data_set)?;
     let count = outputs.readable.len();
     let mut result = result(model, examples.name(), evaluation.split, evaluation.checkpoint, count);
     let judge = Judge { examples, split: evaluation.split, readable: &outputs.readable };

@@ -10,7 +10,7 @@ pub mod weak_grounding;
 
 use anyhow::{Result, ensure};
 use weft_data::dataset;
-use weft_data::tasks::expressions_of;
+use weft_data::tasks::{TaskData, expressions_of};
 use weft_eval::TaskResult;
 
 pub use examples::Examples;
@@ -53,6 +53,11 @@ fn needs_patches(recipe: &Recipe) -> Result<()> {
         "scenes are drawn on the spot and have no regions of a detector, which the model sees"
     );
     Ok(())
+}
+
+/// Examples in all splits: what the budget of unusable ones is a fraction of, however small a split is.
+fn total<T>(data: &TaskData<T>) -> usize {
+    data.splits.values().map(Vec::len).sum()
 }
 
 /// A result of `model` without figures yet.

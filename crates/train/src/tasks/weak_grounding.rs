@@ -8,7 +8,7 @@ use weft_data::record::Record;
 use weft_data::tasks::{Expression, Region, TaskData};
 use weft_eval::{Answerer, HeatMap, TaskResult, choose, grounding};
 
-use super::result;
+use super::{result, total};
 use crate::inference::Inference;
 
 /// Phrases whose pictures are on the device at a time.
@@ -57,7 +57,7 @@ pub fn evaluate(
             chance.extend(by_chance(phrase));
         }
     }
-    ledger.check(model.recipe.data.bad_budget, phrases.len())?;
+    ledger.check(model.recipe.data.bad_budget, total(data))?;
     let mut result = result(model, "weak_grounding", split, checkpoint, own.len());
     for (who, pairs) in [(Answerer::Model, own), (Answerer::PictureOnly, other)] {
         let scores = grounding(pairs)?;
