@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use burn::tensor::Device;
 use weft_data::error::Ledger;
 use weft_data::record::{Picture, Record};
-use weft_data::tasks::{Entailment, Hypothesis, TaskData};
+use weft_data::tasks::{Contrast, Entailment, Hypothesis, TaskData};
 use weft_train::inference::Inference;
 use weft_train::state::TrainState;
-use weft_train::tasks::{Evaluated, Examples, TaskEvaluation, evaluate_task};
+use weft_train::tasks::{Evaluated, Examples, TaskEvaluation, contrast, evaluate_task};
 
 /// Sentences about pictures: 16 to learn from, `val` to choose by.
 fn examples(records: &[Record], val: Vec<Hypothesis>) -> Examples {
@@ -66,4 +66,47 @@ fn the_budget_of_bad_examples_is_of_the_whole_data_set() {
     val[2].picture = Picture::Embedded(b"no picture either");
     val[3].picture = Picture::Embedded(b"nor here");
     assert!(evaluated(&records, val).is_err());
+}
+
+/// One's own picture is no other one's: what was answered with it would pass for a blind baseline.
+#[test]
+fn a_single_example_has_no_blind_baseline() {
+    let records = common::records(24);
+    let has = |count: usize| -> [bool; 3] {
+        let val = records[16..16 + count].iter().map(hypothesis).collect();
+        let metrics = evaluated(&records, val).unwrap().result.metrics;
+        ["accuracy", "accuracy_text_only", "accuracy_picture_only"]
+            .map(|name| metrics.contains_key(name))
+    };
+    assert_eq!(has(1), [true, false, false]);
+    assert_eq!(has(2), [true, true, true]);
+}
+
+#[test]
+fn a_single_minimal_pair_has_no_blind_baseline() {
+    let records = common::records(24);
+    let (recipe, device) = (common::tiny(&[]), Device::flex());
+    let tokenizer = common::tokenizer(&recipe, &records);
+    let state = TrainState::new(&recipe, tokenizer.vocab_size(), &device).unwrap();
+    let model = Inference::new(&recipe, tokenizer, &state.model, &device);
+    let has = |count: usize| -> [bool; 3] {
+        let test = records[..count].iter().map(|record| Contrast {
+            key: record.key.clone(),
+            kind: "swap".into(),
+            captions: [record.captions[0].clone(), "nothing at all".into()],
+            picture: record.picture.clone(),
+            other: None,
+        });
+        let data = TaskData {
+            name: "pairs".into(),
+            splits: BTreeMap::from([("test".to_string(), test.collect())]),
+            ledger: Ledger::default(),
+            notes: BTreeMap::new(),
+        };
+        let metrics = contrast::evaluate(&model, &data, "test", "").unwrap().metrics;
+        ["caption", "caption_text_only", "dual_caption_text_only"]
+            .map(|name| metrics.contains_key(name))
+    };
+    assert_eq!(has(1), [true, false, false]);
+    assert_eq!(has(2), [true, true, true]);
 }

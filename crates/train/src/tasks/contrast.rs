@@ -10,11 +10,9 @@ use weft_data::scenes;
 use weft_data::tasks::{Contrast, TaskData, open_contrasts};
 use weft_eval::{Answerer, CAPTION_CHANCE, CONTRAST_CHANCE, TaskResult, caption_choice, contrast};
 
+use super::chunks::{chunks, partner};
 use super::{result, total};
 use crate::inference::{Images, Inference, Texts};
-
-/// Examples whose pictures are on the device at a time.
-const CHUNK: usize = 256;
 
 /// The minimal pairs of a data set.
 pub fn open(config: &SourceConfig) -> Result<TaskData<Contrast>> {
@@ -25,11 +23,14 @@ pub fn open(config: &SourceConfig) -> Result<TaskData<Contrast>> {
     })
 }
 
-/// Scores of one example: `[caption][picture]`, the second picture where there is one.
+/// Scores of one example's two captions.
 #[derive(Clone, Copy)]
 struct Scores {
     first: [f32; 2],
+    /// With the second picture, where there is one.
     second: Option<[f32; 2]>,
+    /// With another example's picture, where there is another example.
+    other: Option<[f32; 2]>,
 }
 
 /// Which score orders captions and pictures.
@@ -44,7 +45,7 @@ enum By {
 /// Evaluates one split. Metrics: `caption` (the true caption scores higher than the false one, of all
 /// examples), and of those with two pictures `text`, `image` and `group`; by the matching head where it
 /// was trained, and with `dual_` before the name by the dual encoders alone. `_text_only` is `caption`
-/// with another example's picture: what the words alone give away.
+/// with another example's picture: what the words alone give away. Without another example there is none.
 ///
 /// # Errors
 ///
@@ -60,9 +61,9 @@ pub fn evaluate(
     // What was wrong when they were opened was held against the budget there.
     let mut ledger = Ledger::default();
     let mut kinds = Vec::new();
-    let mut found: [Vec<[Scores; 2]>; 2] = Default::default();
+    let mut found: [Vec<Scores>; 2] = Default::default();
     let ways: &[By] = if model.matches_pairs() { &[By::Dual, By::Match] } else { &[By::Dual] };
-    for examples in examples.chunks(CHUNK) {
+    for examples in chunks(examples) {
         let Some(read) = Read::new(model, examples, &mut ledger)? else { continue };
         kinds.extend(read.examples.iter().map(|example| example.kind.as_str()));
         for by in ways {
@@ -78,22 +79,25 @@ pub fn evaluate(
     Ok(result)
 }
 
-fn add(result: &mut TaskResult, by: By, kinds: &[&str], scores: &[[Scores; 2]]) -> Result<()> {
+fn add(result: &mut TaskResult, by: By, kinds: &[&str], scores: &[Scores]) -> Result<()> {
     let prefix = match by {
         By::Dual => "dual_",
         By::Match => "",
     };
     let caption = format!("{prefix}caption");
-    for (place, who) in [(0, Answerer::Model), (1, Answerer::TextOnly)] {
-        let choices = kinds.iter().copied().zip(scores.iter().map(|both| both[place].first));
-        result.add_by_kind(&caption, who, &caption_choice(choices)?);
+    let own: Vec<_> = kinds.iter().copied().zip(scores.iter().map(|scores| scores.first)).collect();
+    result.add_by_kind(&caption, Answerer::Model, &caption_choice(own)?);
+    let others = kinds.iter().zip(scores);
+    let others: Vec<_> = others.filter_map(|(kind, scores)| Some((*kind, scores.other?))).collect();
+    if !others.is_empty() {
+        result.add_by_kind(&caption, Answerer::TextOnly, &caption_choice(others)?);
     }
     result.add_figure(&caption, Answerer::Chance, CAPTION_CHANCE);
     let pairs: Vec<_> = kinds
         .iter()
         .zip(scores)
-        .filter_map(|(kind, both)| {
-            let (first, second) = (both[0].first, both[0].second?);
+        .filter_map(|(kind, scores)| {
+            let (first, second) = (scores.first, scores.second?);
             Some((*kind, [[first[0], second[0]], [first[1], second[1]]]))
         })
         .collect();
@@ -159,11 +163,12 @@ impl<'a> Read<'a> {
     }
 
     /// Of each example the scores with its own pictures, and with another example's.
-    fn scores(&self, model: &Inference, by: By) -> Result<Vec<[Scores; 2]>> {
+    fn scores(&self, model: &Inference, by: By) -> Result<Vec<Scores>> {
         let count = self.examples.len();
         let mut pairs = Vec::new();
         for (number, (first, second)) in self.places.iter().enumerate() {
-            let other = self.places[(number + count / 2) % count].0;
+            // Three pictures of every example, lest pairs be in other batches where one has fewer.
+            let other = partner(number, count).map_or(*first, |other| self.places[other].0);
             for picture in [*first, second.unwrap_or(*first), other] {
                 pairs.extend([(picture, 2 * number), (picture, 2 * number + 1)]);
             }
@@ -178,9 +183,10 @@ impl<'a> Read<'a> {
                 scores
             }
         };
-        let of = |(six, (_, second)): (&[f32], &(usize, Option<usize>))| {
-            let own = Scores { first: [six[0], six[1]], second: second.map(|_| [six[2], six[3]]) };
-            [own, Scores { first: [six[4], six[5]], second: None }]
+        let of = |(six, (_, second)): (&[f32], &(usize, Option<usize>))| Scores {
+            first: [six[0], six[1]],
+            second: second.map(|_| [six[2], six[3]]),
+            other: (count > 1).then_some([six[4], six[5]]),
         };
         Ok(scores.chunks(6).zip(&self.places).map(of).collect())
     }

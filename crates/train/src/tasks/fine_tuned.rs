@@ -11,6 +11,7 @@ use weft_eval::{
     pairs, vqa,
 };
 
+use super::chunks::partner;
 use super::examples::{Examples, pixels};
 use super::result;
 use crate::inference::{Inference, TaskOutputs};
@@ -45,7 +46,7 @@ type Rows<'a> = &'a [Vec<f32>];
 ///
 /// With `blind`, it is asked again with each example's picture replaced by another's (`_text_only`: what
 /// is left of its accuracy without the right picture) and with each example's text replaced by another's
-/// (`_picture_only`).
+/// (`_picture_only`); a single example has no other.
 ///
 /// # Errors
 ///
@@ -68,9 +69,11 @@ pub fn evaluate_task(
         judge.add_constants(&mut result)?;
         let read: Vec<Record> = outputs.readable.iter().map(|row| records[*row].clone()).collect();
         for (who, blinded) in [
-            (Answerer::TextOnly, with_other_pictures(&read)),
-            (Answerer::PictureOnly, with_other_texts(&read)),
+            (Answerer::TextOnly, with_other(&read, other_picture)),
+            (Answerer::PictureOnly, with_other(&read, other_text)),
         ] {
+            // One example alone has no other.
+            let Some(blinded) = blinded else { continue };
             let found = model.task_outputs(&blinded, &mut ledger)?;
             judge.add(&mut result, who, &found.rows)?;
         }
@@ -79,31 +82,27 @@ pub fn evaluate_task(
     Ok(Evaluated { result, score, ledger, outputs })
 }
 
-/// Half the records away: another picture than an example's neighbour, which may be of the same one.
-fn partner(row: usize, count: usize) -> usize {
-    (row + count / 2) % count
-}
-
-fn with_other_pictures(records: &[Record]) -> Vec<Record> {
-    let other = |row: usize| {
-        let from = &records[partner(row, records.len())];
-        // The key names an embedded picture.
-        Record {
-            key: from.key.clone(),
-            picture: from.picture.clone(),
-            other: from.other.clone(),
-            ..records[row].clone()
-        }
-    };
+/// Each record with something of its partner, which `exchange` takes; nothing where there is only one.
+fn with_other(
+    records: &[Record],
+    exchange: impl Fn(&Record, &Record) -> Record,
+) -> Option<Vec<Record>> {
+    let other = |at: usize| Some(exchange(&records[at], &records[partner(at, records.len())?]));
     (0..records.len()).map(other).collect()
 }
 
-fn with_other_texts(records: &[Record]) -> Vec<Record> {
-    let other = |row: usize| Record {
-        captions: records[partner(row, records.len())].captions.clone(),
-        ..records[row].clone()
-    };
-    (0..records.len()).map(other).collect()
+fn other_picture(own: &Record, other: &Record) -> Record {
+    // The key names an embedded picture.
+    Record {
+        key: other.key.clone(),
+        picture: other.picture.clone(),
+        other: other.other.clone(),
+        ..own.clone()
+    }
+}
+
+fn other_text(own: &Record, other: &Record) -> Record {
+    Record { captions: other.captions.clone(), ..own.clone() }
 }
 
 /// Holds outputs to the truth of the examples that could be read.

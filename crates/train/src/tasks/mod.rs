@@ -1,6 +1,7 @@
 //! The tasks by which vision-language models are judged: those that a model is fine-tuned for, and
 //! those that a pre-trained one is asked as it is.
 
+mod chunks;
 pub mod classification;
 pub mod contrast;
 pub mod examples;

@@ -8,23 +8,21 @@ use weft_data::record::Record;
 use weft_data::tasks::{Expression, Region, TaskData};
 use weft_eval::{Answerer, HeatMap, TaskResult, choose, grounding};
 
+use super::chunks::{chunks, partner};
 use super::{result, total};
 use crate::inference::Inference;
 
-/// Phrases whose pictures are on the device at a time.
-const CHUNK: usize = 256;
-
-/// A phrase with the heat maps of its own text and of another phrase's.
+/// A phrase with the heat maps of its own text and, where there is another phrase, of that one's.
 struct Mapped<'a> {
     phrase: &'a Expression,
     own: Vec<f32>,
-    other: Vec<f32>,
+    other: Option<Vec<f32>>,
 }
 
 /// Evaluates one split by ALBEF's protocol (section 6.5; the model may have been fine-tuned on the phrases without their
 /// rectangles, `data.expressions`): the proposal with the largest sum of the map
 /// over the square root of its area; right from an intersection over union of 0.5 on. `_picture_only` is
-/// the same with another phrase's map over the picture, `_chance` a proposal drawn at random.
+/// the same with another phrase's map over the picture (where there is another), `_chance` a proposal drawn at random.
 ///
 /// # Errors
 ///
@@ -44,7 +42,7 @@ pub fn evaluate(
     let side =
         model.recipe.patch_grid().context("heat maps are of patches; the model sees regions")?;
     let (mut own, mut other, mut chance) = (Vec::new(), Vec::new(), Vec::new());
-    for phrases in phrases.chunks(CHUNK) {
+    for phrases in chunks(phrases) {
         for Mapped { phrase, own: map, other: wrong } in maps(model, phrases, layer, &mut ledger)? {
             ensure!(
                 !phrase.proposals.is_empty(),
@@ -53,13 +51,18 @@ pub fn evaluate(
             );
             let grid = [side.rows, side.columns];
             own.push((phrase.region, chosen(phrase, &map, grid)?));
-            other.push((phrase.region, chosen(phrase, &wrong, grid)?));
+            if let Some(wrong) = wrong {
+                other.push((phrase.region, chosen(phrase, &wrong, grid)?));
+            }
             chance.extend(by_chance(phrase));
         }
     }
     ledger.check(model.recipe.data.bad_budget, total(data))?;
     let mut result = result(model, "weak_grounding", split, checkpoint, own.len());
     for (who, pairs) in [(Answerer::Model, own), (Answerer::PictureOnly, other)] {
+        if who == Answerer::PictureOnly && pairs.is_empty() {
+            continue;
+        }
         let scores = grounding(pairs)?;
         result.add_figure("accuracy", who, scores.accuracy);
         result.add_figure("mean_iou", who, scores.mean_iou);
@@ -83,11 +86,14 @@ fn maps<'a>(
     let texts = model.texts(&texts)?;
     let count = readable.len();
     let own: Vec<_> = (0..count).map(|at| (at, at)).collect();
-    let wrong: Vec<_> = (0..count).map(|at| (at, (at + count / 2) % count)).collect();
+    let wrong: Vec<_> = (0..count).filter_map(|at| Some((at, partner(at, count)?))).collect();
     let own = model.grad_cam(&images, &texts, &own, layer)?;
-    let other = model.grad_cam(&images, &texts, &wrong, layer)?;
-    let mapped = readable.into_iter().zip(own).zip(other);
-    Ok(mapped.map(|((row, own), other)| Mapped { phrase: &phrases[row], own, other }).collect())
+    let mut other = model.grad_cam(&images, &texts, &wrong, layer)?.into_iter();
+    let mapped = readable.into_iter().zip(own);
+    // Each phrase has a partner, or the only one has none.
+    let mapped =
+        mapped.map(|(row, own)| Mapped { phrase: &phrases[row], own, other: other.next() });
+    Ok(mapped.collect())
 }
 
 fn chosen(phrase: &Expression, map: &[f32], grid: [usize; 2]) -> Result<Option<Region>> {
