@@ -13,7 +13,7 @@ use common::{TINY, fail, succeed, train, weft};
 fn grid(folder: &Path, more: &str) -> PathBuf {
     let keys: Vec<String> = TINY.iter().map(|key| format!("'{key}'")).collect();
     let text = format!(
-        "name = 'tiny'\nrecipe = 'quick'\nset = [{}, 'eval.test=false', 'train.steps=2']\nseeds = [0]\n\
+        "name = 'tiny'\nrecipe = 'quick'\nset = [{}, 'eval.test=false', 'train.steps=3']\nseeds = [0]\n\
          evaluate = ['retrieval']\nmetrics = ['retrieval/test_concepts/i2t_r10']\n{more}\
          [[variants]]\nname = 'plain'\nset = []\n",
         keys.join(", ")

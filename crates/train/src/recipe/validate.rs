@@ -39,6 +39,7 @@ impl Recipe {
         self.validate_concepts()?;
         self.validate_regions()?;
         self.validate_stages()?;
+        self.validate_similarity()?;
         self.validate_task()
     }
 
@@ -71,7 +72,7 @@ impl Recipe {
             wpg.as_ref().is_none_or(|wpg| wpg.nearest > 0),
             "objectives.wpg.nearest must be at least 1"
         );
-        self.validate_similarity()
+        Ok(())
     }
 
     /// Wrong pairs that are chosen by similarity need embeddings that have learnt to be compared.
