@@ -126,7 +126,7 @@ fn means_are_over_examples_and_over_kinds() {
 #[test]
 fn figures_come_back_to_the_last_bit() {
     // Read by the faster of serde_json's ways, the first comes back as 10.533333333333331.
-    let figures = [10.533333333333333, 1011.358127268, 0.1 + 0.2, 1.0 / 3.0];
+    let figures: [f64; 4] = [10.533333333333333, 1011.358127268, 0.1 + 0.2, 1.0 / 3.0];
     for figure in figures {
         let text = serde_json::to_string(&figure).unwrap();
         let found: f64 = serde_json::from_str(&text).unwrap();
