@@ -14,7 +14,7 @@ use weft_data::error::Ledger;
 use weft_data::pipeline::Pipeline;
 use weft_data::record::Record;
 use weft_data::tokenizer::Tokenizer;
-use weft_fusion::{FusionKind, Levels, Part};
+use weft_fusion::{ClassToken, FusionKind, Levels, Part};
 use weft_model::{Model, Tags};
 use weft_nn::index::indices;
 use weft_nn::{AttentionMask, first_token};
@@ -89,9 +89,12 @@ impl Inference {
     }
 
     /// Whether heat maps of words in `layer` can be anything but empty. In the last layer of a joint fusion encoder
-    /// the match depends on the class token's attention alone.
+    /// the match depends on the class token's attention alone, which is a word's where the class is one.
     pub fn has_heat_maps(&self, layer: usize) -> bool {
-        self.recipe.model.fusion.kind != FusionKind::Joint || layer + 1 < self.fusion_depth()
+        let fusion = &self.recipe.model.fusion;
+        fusion.kind != FusionKind::Joint
+            || fusion.class_token == ClassToken::Text
+            || layer + 1 < self.fusion_depth()
     }
 
     /// Whether the matching head was trained.

@@ -56,7 +56,11 @@ pub struct Args {
 pub fn run(args: Args) -> Result<ExitCode> {
     if args.dry_run {
         let recipe = recipe(&args)?;
-        let plan = Plan::new(&recipe, recipe.vocab_size()?, &args.backend.device()?)?;
+        let words = recipe.vocab_size().unwrap_or_else(|error| {
+            eprintln!("{error:#}: counting as many words as tokenizer.vocab_size says");
+            recipe.tokenizer.vocab_size
+        });
+        let plan = Plan::new(&recipe, words, &args.backend.device()?)?;
         print!("{}", described(&plan, &recipe));
         return Ok(ExitCode::SUCCESS);
     }
@@ -99,6 +103,9 @@ fn recipe(args: &Args) -> Result<Recipe> {
     // All at once: a part of them alone, as stages without their steps, need not make a recipe.
     let recipe = Recipe { data: args.data.apply(&recipe.data), ..recipe };
     let mut recipe = recipe.with(&assignments(args))?;
+    // Options win over keys.
+    recipe.data = args.data.apply(&recipe.data);
+    recipe.validate()?;
     ensure!(
         args.data.tags.is_none() || recipe.task().is_none(),
         "--tags: a fine-tuned model is shown none"

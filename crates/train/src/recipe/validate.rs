@@ -39,7 +39,6 @@ impl Recipe {
         self.validate_concepts()?;
         self.validate_regions()?;
         self.validate_stages()?;
-        self.validate_similarity()?;
         self.validate_task()
     }
 
@@ -75,8 +74,13 @@ impl Recipe {
         Ok(())
     }
 
-    /// Wrong pairs that are chosen by similarity need embeddings that have learnt to be compared.
-    fn validate_similarity(&self) -> Result<()> {
+    /// Wrong pairs that are chosen by similarity need embeddings that have learnt to be compared: asked when a run
+    /// begins, for what it starts from may have done that.
+    ///
+    /// # Errors
+    ///
+    /// Names the key, the stage, and what was expected.
+    pub fn check_similarity(&self) -> Result<()> {
         let mut compared = self.start.checkpoint.is_some();
         for stage in self.stages()? {
             let Objectives { itc, itm, .. } = &stage.objectives;
@@ -288,7 +292,18 @@ mod tests {
 
     #[test]
     fn wrong_pairs_by_similarity_need_a_contrast_before() {
-        refused("quick", &["objectives={itm={}, mlm={}}"], "objectives.itc");
+        let begins = |settings: &[&str]| {
+            let settings: Vec<String> =
+                settings.iter().map(|setting| setting.to_string()).collect();
+            Recipe::open("quick").unwrap().with(&settings).unwrap().check_similarity()
+        };
+        let refused = |settings: &[&str], expected: &str| {
+            let message = begins(settings).unwrap_err().to_string();
+            assert!(message.contains(expected), "{message}");
+        };
+        let alone = "objectives={itm={}, mlm={}}";
+        refused(&[alone], "objectives.itc");
+        begins(&[alone, "start.checkpoint=runs/quick"]).unwrap();
         let objectives = "objectives={itc={}, itm={}, mlm={}}";
         let stages = |first: &str, second: &str| {
             format!(
@@ -297,11 +312,9 @@ mod tests {
             )
         };
         let late = stages("\"itm\", \"mlm\"", "\"itc\"");
-        refused("quick", &["train.steps=2", objectives, &late], "stage \"first\" of ITM");
+        refused(&["train.steps=2", objectives, &late], "stage \"first\" of ITM");
         let early = stages("\"itc\"", "\"itm\", \"mlm\"");
-        let settings = ["train.steps=2", objectives, &early].map(String::from);
-        Recipe::open("quick").unwrap().with(&settings).unwrap();
-        let random = ["objectives={itm={negatives=\"random\"}, mlm={}}"].map(String::from);
-        Recipe::open("quick").unwrap().with(&random).unwrap();
+        begins(&["train.steps=2", objectives, &early]).unwrap();
+        begins(&["objectives={itm={negatives=\"random\"}, mlm={}}"]).unwrap();
     }
 }

@@ -112,6 +112,7 @@ impl NewRun {
     fn prepare(mut recipe: Recipe, out: &Path, device: &Device) -> Result<Self> {
         let begun = Instant::now();
         recipe.check_padding()?;
+        recipe.check_similarity()?;
         let (dataset, examples) = open_data(&recipe, None)?;
         // What the head is follows from the data, and belongs to what a run is.
         recipe.model.task = examples.as_ref().map(Examples::head);
