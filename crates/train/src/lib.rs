@@ -23,6 +23,7 @@ pub mod overrides;
 pub mod parameters;
 pub mod plan;
 pub mod progress;
+pub mod prompts;
 pub mod recipe;
 pub mod report;
 pub mod rss;

@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use weft_data::error::Ledger;
 use weft_data::record::Record;
-use weft_eval::{TEMPLATES, class_embeddings, prompts};
+use weft_eval::{class_embeddings, prompts};
 
 use crate::inference::Inference;
 
@@ -20,16 +20,23 @@ pub struct Tagger<'a> {
 }
 
 impl<'a> Tagger<'a> {
-    /// Embeds `names` by the prompts of zero-shot classification.
+    /// Embeds `names` in each of `templates`, which are those of the pictures
+    /// ([`templates`](crate::prompts::templates)).
     ///
     /// # Errors
     ///
-    /// Without names.
-    pub fn new(model: &'a Inference, names: Vec<String>, most: usize, least: f32) -> Result<Self> {
+    /// Without names; when a template has no place for one.
+    pub fn new(
+        model: &'a Inference,
+        names: Vec<String>,
+        templates: &[&str],
+        most: usize,
+        least: f32,
+    ) -> Result<Self> {
         ensure!(!names.is_empty(), "no name to tag pictures with");
-        let texts = model.texts(&prompts(&names, &TEMPLATES)?)?;
+        let texts = model.texts(&prompts(&names, templates)?)?;
         let width = model.recipe.model.projection_width;
-        let embeddings = class_embeddings(&texts.embeddings, TEMPLATES.len(), width)?;
+        let embeddings = class_embeddings(&texts.embeddings, templates.len(), width)?;
         Ok(Self { model, names, embeddings, most, least })
     }
 

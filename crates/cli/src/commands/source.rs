@@ -45,7 +45,7 @@ pub fn at_least_one() -> impl clap::builder::TypedValueParser<Value = usize> {
 #[derive(clap::Args)]
 pub struct DataArgs {
     /// emoji, scenes, a folder, a .jsonl, .csv or .tsv file, tar shards, or a Karpathy .json; by default
-    /// what the model was trained on.
+    /// the data of the recipe or of the model, and without either emoji.
     #[arg(long)]
     pub data: Option<String>,
     /// Root of the picture paths in a JSONL, CSV or Karpathy file.

@@ -9,6 +9,7 @@ use serde_json::json;
 use weft_data::error::Ledger;
 use weft_data::tags;
 use weft_train::atomic::Aside;
+use weft_train::prompts::templates;
 use weft_train::tagging::Tagger;
 
 use super::source::{DataArgs, ModelArgs, at_least_one};
@@ -51,11 +52,13 @@ pub fn run(args: Args) -> Result<ExitCode> {
         model.recipe.tags_at_test().is_none(),
         "the model is shown tags (concepts.tags.at_test), and would say what it was told"
     );
+    let templates = templates(&args.data.evaluated(&model.recipe)?);
     let dataset = args.data.open(&model.recipe)?;
     let names = std::fs::read_to_string(&args.names);
     let names = names.with_context(|| args.names.display().to_string())?;
     let names = names.lines().map(str::trim).filter(|name| !name.is_empty());
-    let tagger = Tagger::new(&model, names.map(str::to_string).collect(), args.most, args.least)?;
+    let names = names.map(str::to_string).collect();
+    let tagger = Tagger::new(&model, names, templates, args.most, args.least)?;
 
     // A file is whole or not there.
     let mut out = Aside::create(&args.out)?;

@@ -10,15 +10,12 @@ use weft_data::record::Record;
 use weft_data::scenes::{self, Target};
 use weft_data::tasks::{Classes, Labelled, open_classes};
 use weft_eval::{
-    Answerer, Features, LinearProbe, STRENGTHS, TEMPLATES, TaskResult, class_embeddings, prompts,
-    zero_shot,
+    Answerer, Features, LinearProbe, STRENGTHS, TaskResult, class_embeddings, prompts, zero_shot,
 };
 
 use super::{needs_patches, result, total};
 use crate::inference::Inference;
-
-/// Templates for scenes, whose captions are of this kind.
-const SCENE_TEMPLATES: [&str; 3] = ["a {}", "a picture of a {}", "there is a {}"];
+use crate::prompts::templates;
 
 /// What a scene's objects have besides a name, by the name of the task that probes it.
 const ATTRIBUTES: [(&str, Target); 3] = [
@@ -167,7 +164,7 @@ pub fn evaluate(
 ) -> Result<Vec<TaskResult>> {
     let width = model.recipe.model.projection_width;
     let classes = open(config)?;
-    let templates: &[&str] = if on_scenes(config) { &SCENE_TEMPLATES } else { &TEMPLATES };
+    let templates = templates(config);
     let texts = model.texts(&prompts(&classes.names, templates)?)?;
     let named = class_embeddings(&texts.embeddings, templates.len(), width)?;
 
